@@ -1,0 +1,57 @@
+// Brings a fresh or changed clone up to date: installs dependencies when the lock file is newer than what is installed,
+// and rebuilds dist/ when a source is newer than it. Silent unless something fails.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'';
+
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const modifiedAt = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0);
+
+function newestBelow(folder) {
+  let newest = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    newest = Math.max(newest, entry.isDirectory() ? newestBelow(path) : modifiedAt(path));
+  }
+  return newest;
+}
+
+function installDependencies() {
+  const installed = join(root, 'node_modules', '.package-lock.json');
+  if (modifiedAt(installed) >= modifiedAt(join(root, 'package-lock.json'))) return;
+  try {
+    execFileSync('npm', ['ci', '--silent', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    process.stderr.write(`verdigris: npm ci failed in ${root}: ${error.stderr ?? error.message}\n`);
+    process.exit(1);
+  }
+}
+
+async function buildDist() {
+  const stamp = join(root, 'dist', '.built');
+  const sources = Math.max(newestBelow(join(root, 'src')), modifiedAt(join(root, 'package-lock.json')));
+  if (modifiedAt(stamp) >= sources) return;
+  const { build } = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href);
+  await build({
+    absWorkingDir: root,
+    entryPoints: { index: 'src/index.ts', cli: 'src/cli/main.ts' },
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    sourcemap: true,
+    logLevel: 'error',
+  });
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, '');
+}
+
+if (existsSync(join(root, 'package-lock.json')) && existsSync(join(root, 'src'))) {
+  installDependencies();
+  await buildDist();
+}
