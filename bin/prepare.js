@@ -1,7 +1,7 @@
 // Brings a fresh or changed clone up to date: installs dependencies when the lock file is newer than what is installed,
 // and rebuilds dist/ when a source is newer than it. Silent unless something fails.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -22,7 +22,10 @@ function installDependencies() {
   const installed = join(root, 'node_modules', '.package-lock.json');
   if (modifiedAt(installed) >= modifiedAt(join(root, 'package-lock.json'))) return;
   try {
-    execFileSync('npm', ['ci', '--silent', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    execFileSync('npm', ['ci', '--silent', '--no-audit', '--no-fund'], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   } catch (error) {
     process.stderr.write(`verdigris: npm ci failed in ${root}: ${error.stderr ?? error.message}\n`);
     process.exit(1);
