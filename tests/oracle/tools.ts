@@ -28,7 +28,7 @@ function isPresent(name: string): boolean {
 }
 
 function describeTool(present: boolean, reason: string): Tool {
-  if (!present && process.env['VERDIGRIS_REQUIRE_ORACLES'] === '1') {
+  if (!present && process.env.VERDIGRIS_REQUIRE_ORACLES === '1') {
     throw new Error(`${reason}, and VERDIGRIS_REQUIRE_ORACLES=1 forbids skipping`);
   }
   return { present, title: (text) => (present ? text : `${text} [skipped: ${reason}]`) };
