@@ -1,0 +1,44 @@
+/**
+ * Instruction-set features that a row of the opcode table may depend on. `fpu` is the x87 control and state instructions,
+ * `x87` its arithmetic. LZCNT and TZCNT without their feature are BSR and BSF, as on processors without them.
+ */
+export const FEATURES = [
+  'fpu',
+  'x87',
+  'mmx',
+  'sse',
+  'sse2',
+  'sse3',
+  'cx16',
+  'movbe',
+  'crc32',
+  'popcnt',
+  'lzcnt',
+  'bmi1',
+  'bmi2',
+  'adx',
+  'fsgsbase',
+  'invpcid',
+  'rdtscp',
+  'rdpid',
+] as const;
+
+export type Feature = (typeof FEATURES)[number];
+
+/** The features whose instructions execute; CPUID advertises them and the decoder knows the rows of no others. */
+export const IMPLEMENTED_FEATURES: ReadonlySet<Feature> = new Set<Feature>([
+  'fpu',
+  'sse',
+  'sse2',
+  'cx16',
+  'movbe',
+  'popcnt',
+  'lzcnt',
+  'bmi1',
+  'bmi2',
+  'adx',
+  'crc32',
+  'fsgsbase',
+  'invpcid',
+  'rdtscp',
+]);

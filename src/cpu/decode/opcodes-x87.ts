@@ -1,0 +1,3 @@
+import type { OpcodeRow } from './forms.ts';
+
+export const X87_ROWS: readonly OpcodeRow[] = [];
