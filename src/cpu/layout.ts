@@ -1,0 +1,195 @@
+/**
+ * Where everything lives in the one WebAssembly.Memory. Host address 0 to 64 KiB stays unused, so that 0 can mean "none".
+ * All offsets are bytes; every 64-bit field is 8-byte aligned and every vector register 16-byte aligned.
+ */
+
+const CPU_BLOCK = 0x10000;
+
+/** Fields of the CPU block: address and width of each, in bytes. The semantics name state by these keys. */
+export const FIELDS = {
+  rip: { address: CPU_BLOCK + 0x100, width: 8 },
+  /** Lazy status flags: the kind of the last operation (flags.ts) and its two values. */
+  flagsKind: { address: CPU_BLOCK + 0x108, width: 4 },
+  /** RFLAGS without the six status flags: TF IF DF IOPL NT RF VM AC VIF VIP ID and bit 1, which is always set. */
+  systemFlags: { address: CPU_BLOCK + 0x10c, width: 4 },
+  flagsA: { address: CPU_BLOCK + 0x110, width: 8 },
+  flagsB: { address: CPU_BLOCK + 0x118, width: 8 },
+  /** See MODE. */
+  mode: { address: CPU_BLOCK + 0x120, width: 4 },
+  mxcsr: { address: CPU_BLOCK + 0x124, width: 4 },
+  /** Host addresses of the two TLBs that serve the current MMU index. */
+  tlbRead: { address: CPU_BLOCK + 0x128, width: 4 },
+  tlbWrite: { address: CPU_BLOCK + 0x12c, width: 4 },
+  /** Distinguishes address spaces and rings in the jump cache; changes whenever cached translations may have changed. */
+  fetchContext: { address: CPU_BLOCK + 0x130, width: 4 },
+  /** Nonzero while a MOV SS or STI shadow covers the next instruction: see SHADOW. */
+  interruptShadow: { address: CPU_BLOCK + 0x134, width: 4 },
+  cr0: { address: CPU_BLOCK + 0x140, width: 8 },
+  cr2: { address: CPU_BLOCK + 0x148, width: 8 },
+  cr3: { address: CPU_BLOCK + 0x150, width: 8 },
+  cr4: { address: CPU_BLOCK + 0x158, width: 8 },
+  cr8: { address: CPU_BLOCK + 0x160, width: 8 },
+  efer: { address: CPU_BLOCK + 0x168, width: 8 },
+  star: { address: CPU_BLOCK + 0x170, width: 8 },
+  lstar: { address: CPU_BLOCK + 0x178, width: 8 },
+  cstar: { address: CPU_BLOCK + 0x180, width: 8 },
+  sfmask: { address: CPU_BLOCK + 0x188, width: 8 },
+  kernelGsBase: { address: CPU_BLOCK + 0x190, width: 8 },
+  tscAux: { address: CPU_BLOCK + 0x198, width: 8 },
+  tscAdjust: { address: CPU_BLOCK + 0x1a0, width: 8 },
+  pat: { address: CPU_BLOCK + 0x1a8, width: 8 },
+  sysenterCs: { address: CPU_BLOCK + 0x1b0, width: 8 },
+  sysenterEsp: { address: CPU_BLOCK + 0x1b8, width: 8 },
+  sysenterEip: { address: CPU_BLOCK + 0x1c0, width: 8 },
+  miscEnable: { address: CPU_BLOCK + 0x1c8, width: 8 },
+  dr0: { address: CPU_BLOCK + 0x1d0, width: 8 },
+  dr1: { address: CPU_BLOCK + 0x1d8, width: 8 },
+  dr2: { address: CPU_BLOCK + 0x1e0, width: 8 },
+  dr3: { address: CPU_BLOCK + 0x1e8, width: 8 },
+  dr6: { address: CPU_BLOCK + 0x1f0, width: 8 },
+  dr7: { address: CPU_BLOCK + 0x1f8, width: 8 },
+  gdtrBase: { address: CPU_BLOCK + 0x200, width: 8 },
+  idtrBase: { address: CPU_BLOCK + 0x208, width: 8 },
+  gdtrLimit: { address: CPU_BLOCK + 0x210, width: 4 },
+  idtrLimit: { address: CPU_BLOCK + 0x214, width: 4 },
+  /** x87: control, status (TOP included) and abridged tag words, last opcode, instruction and data pointers. */
+  x87Control: { address: CPU_BLOCK + 0x220, width: 4 },
+  x87Status: { address: CPU_BLOCK + 0x224, width: 4 },
+  x87Tag: { address: CPU_BLOCK + 0x228, width: 4 },
+  x87Opcode: { address: CPU_BLOCK + 0x22c, width: 4 },
+  x87InstructionPointer: { address: CPU_BLOCK + 0x230, width: 8 },
+  x87DataPointer: { address: CPU_BLOCK + 0x238, width: 8 },
+  /** The fault that stopped an instruction, to be delivered by the driver. `faultHasErrorCode` is 0 or 1. */
+  faultVector: { address: CPU_BLOCK + 0x240, width: 4 },
+  faultErrorCode: { address: CPU_BLOCK + 0x244, width: 4 },
+  faultHasErrorCode: { address: CPU_BLOCK + 0x248, width: 4 },
+  /** Linear address of the access that missed the TLB, and of the fault when the vector is #PF (CR2 is written by delivery). */
+  faultAddress: { address: CPU_BLOCK + 0x250, width: 8 },
+  /** Why the interpreter came back (interpreter/exits.ts) and at which record. */
+  exitReason: { address: CPU_BLOCK + 0x258, width: 4 },
+  exitRecord: { address: CPU_BLOCK + 0x25c, width: 4 },
+  /** Instructions to charge when a cold handler transfers control through `rip`. */
+  leaveCost: { address: CPU_BLOCK + 0x260, width: 4 },
+  /** Nonzero while one instruction is being repeated with device access allowed. */
+  deviceAccess: { address: CPU_BLOCK + 0x264, width: 4 },
+  /** A value crossing between WebAssembly and TypeScript as two 32-bit halves. */
+  transfer: { address: CPU_BLOCK + 0x268, width: 8 },
+  /** Host address of the last translation made by the slow path; 0 when it did not end in RAM. */
+  translatedHost: { address: CPU_BLOCK + 0x270, width: 4 },
+} as const;
+
+export type FieldName = keyof typeof FIELDS;
+
+/** gpr[n] at GPR + 8n, in encoding order RAX RCX RDX RBX RSP RBP RSI RDI R8..R15. */
+export const GPR = CPU_BLOCK;
+/** Eight bytes that are always zero: the base or index of an address that has none. */
+export const ZERO_SLOT = CPU_BLOCK + 0x80;
+/** xmm[n] at XMM + 16n. */
+export const XMM = CPU_BLOCK + 0x400;
+/** x87 register image R0-R7 (physical, not stack order), ten bytes each in 16-byte slots. */
+export const X87_REGISTERS = CPU_BLOCK + 0x500;
+/** Scratch for the slow path's split accesses. */
+export const SCRATCH = CPU_BLOCK + 0x680;
+
+/** Segment registers in encoding order, then LDTR and TR; each SEGMENT_BYTES long. */
+export const SEGMENTS = CPU_BLOCK + 0x580;
+export const SEGMENT_BYTES = 32;
+export const SEGMENT_BASE = 0;
+/** Expanded to bytes, unsigned 32-bit. */
+export const SEGMENT_LIMIT = 8;
+export const SEGMENT_SELECTOR = 12;
+/** Type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15, unusable 16 (SDM vol. 3C 24.4.1). */
+export const SEGMENT_ATTRIBUTES = 16;
+
+export const ES = 0;
+export const CS = 1;
+export const SS = 2;
+export const DS = 3;
+export const FS = 4;
+export const GS = 5;
+export const LDTR = 6;
+export const TR = 7;
+
+/** Bits of the mode word, derived from the rest of the state by CpuState.updateMode. */
+export const MODE = {
+  cplMask: 3,
+  /** CS.L with EFER.LMA: 64-bit mode. */
+  code64: 1 << 2,
+  /** CS.D: 32-bit default operand and address size. */
+  code32: 1 << 3,
+  /** SS.B: 32-bit stack pointer outside 64-bit mode. */
+  stack32: 1 << 4,
+  protected: 1 << 5,
+  paging: 1 << 6,
+  longActive: 1 << 7,
+  /** CR0.AM, RFLAGS.AC and CPL 3: every access takes the slow path, which checks alignment. */
+  alignmentCheck: 1 << 8,
+} as const;
+/** The mode bits that decide how bytes are decoded. */
+export const MODE_DECODE_MASK = MODE.code64 | MODE.code32 | MODE.stack32 | MODE.protected;
+
+/** Values of interruptShadow. */
+export const SHADOW = { none: 0, sti: 1, movSs: 2 } as const;
+
+/** MMU indexes: each has its own pair of TLBs, so that a privilege change flushes nothing. */
+export const MMU_USER = 0;
+/** Supervisor that must not touch user pages (CR4.SMAP set, RFLAGS.AC clear). */
+export const MMU_SUPERVISOR = 1;
+/** Supervisor that may touch user pages. */
+export const MMU_SUPERVISOR_USER_ACCESS = 2;
+export const MMU_INDEXES = 3;
+
+/**
+ * A TLB entry is { tag i64, addend i32, physical page number i32 }. Entry of a linear address: (address >> 12) & (TLB_ENTRIES - 1).
+ * The tag is the linear address of the page, canonical, low 12 bits clear; any other tag never matches a fast probe:
+ *   TLB_INVALID   the entry is free,
+ *   page | TLB_SLOW_CODE   (write TLB only) a RAM page that may be written but holds code: stores look at the code granules,
+ *   page | TLB_SLOW_WATCH  a page with a watchpoint, or anything else that must always take the slow path.
+ * The addend is (host address of the page - linear address of the page) mod 2^32.
+ */
+export const TLB_ENTRIES = 4096;
+export const TLB_ENTRY_BYTES = 16;
+export const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
+export const TLB_TAG = 0;
+export const TLB_ADDEND = 8;
+export const TLB_PHYSICAL_PAGE = 12;
+export const TLB_INVALID = -1n;
+export const TLB_SLOW_CODE = 1;
+export const TLB_SLOW_WATCH = 2;
+
+const TLB_AREA = 0x20000;
+export const tlbReadAddress = (mmuIndex: number): number => TLB_AREA + mmuIndex * 2 * TLB_BYTES;
+export const tlbWriteAddress = (mmuIndex: number): number => tlbReadAddress(mmuIndex) + TLB_BYTES;
+/** A TLB that stays empty, selected while every access must take the slow path. */
+export const TLB_EMPTY = TLB_AREA + MMU_INDEXES * 2 * TLB_BYTES;
+
+/** Jump cache: { rip i64, record i32, fetchContext i32 }, direct mapped. */
+export const JUMP_CACHE = TLB_EMPTY + TLB_BYTES;
+export const JUMP_CACHE_ENTRIES = 65536;
+export const JUMP_CACHE_ENTRY_BYTES = 16;
+
+/** Pre-decoded op records (interpreter/records.ts), allocated upward and thrown away all at once. */
+export const RECORD_ARENA = JUMP_CACHE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
+export const RECORD_ARENA_BYTES = 32 << 20;
+
+/** One 64-bit mask a physical RAM page: bit n is set when decoded code lies in its bytes 64n to 64n + 63. */
+export const CODE_GRANULES = RECORD_ARENA + RECORD_ARENA_BYTES;
+
+const WASM_PAGE = 65536;
+const PAGE = 4096;
+
+/** Largest RAM: 3 GiB from physical 0, the rest of the 32-bit space being devices. */
+export const MAXIMUM_MEMORY_BYTES = 3 * 2 ** 30;
+
+/**
+ * @param memoryBytes guest RAM in bytes, a multiple of 4 KiB, at most MAXIMUM_MEMORY_BYTES
+ * @returns the host address of physical address 0, and the size of the WebAssembly.Memory in 64 KiB pages
+ */
+export function placeRam(memoryBytes: number): { ram: number; pages: number } {
+  if (memoryBytes <= 0 || memoryBytes % PAGE !== 0 || memoryBytes > MAXIMUM_MEMORY_BYTES) {
+    throw new RangeError(`RAM must be a positive multiple of 4 KiB up to 3 GiB, not ${memoryBytes} bytes`);
+  }
+  const granules = (memoryBytes / PAGE) * 8;
+  const ram = Math.ceil((CODE_GRANULES + granules) / WASM_PAGE) * WASM_PAGE;
+  return { ram, pages: Math.ceil((ram + memoryBytes) / WASM_PAGE) };
+}

@@ -1,0 +1,216 @@
+import { FLAG, KIND, RFLAGS_FIXED, STATUS_FLAGS, SYSTEM_FLAGS, statusFlags } from './flags.ts';
+import {
+  CS,
+  DS,
+  ES,
+  FIELDS,
+  type FieldName,
+  FS,
+  GPR,
+  GS,
+  JUMP_CACHE,
+  LDTR,
+  MMU_SUPERVISOR,
+  MMU_SUPERVISOR_USER_ACCESS,
+  MMU_USER,
+  MODE,
+  placeRam,
+  SEGMENT_ATTRIBUTES,
+  SEGMENT_BASE,
+  SEGMENT_BYTES,
+  SEGMENT_LIMIT,
+  SEGMENT_SELECTOR,
+  SEGMENTS,
+  SS,
+  TLB_EMPTY,
+  TR,
+  tlbReadAddress,
+  tlbWriteAddress,
+  XMM,
+} from './layout.ts';
+
+/** The hidden part of one segment register, read and written in place. */
+export class Segment {
+  readonly #state: CpuState;
+  readonly #address: number;
+
+  constructor(state: CpuState, index: number) {
+    this.#state = state;
+    this.#address = SEGMENTS + index * SEGMENT_BYTES;
+  }
+
+  get selector(): number {
+    return this.#state.i32[(this.#address + SEGMENT_SELECTOR) >> 2]!;
+  }
+  set selector(value: number) {
+    this.#state.i32[(this.#address + SEGMENT_SELECTOR) >> 2] = value;
+  }
+  get base(): bigint {
+    return this.#state.u64[(this.#address + SEGMENT_BASE) >> 3]!;
+  }
+  set base(value: bigint) {
+    this.#state.u64[(this.#address + SEGMENT_BASE) >> 3] = value;
+  }
+  /** In bytes, granularity already applied; unsigned 32-bit. */
+  get limit(): number {
+    return this.#state.u32[(this.#address + SEGMENT_LIMIT) >> 2]!;
+  }
+  set limit(value: number) {
+    this.#state.u32[(this.#address + SEGMENT_LIMIT) >> 2] = value;
+  }
+  /** Bits as in layout.ts, SEGMENT_ATTRIBUTES. */
+  get attributes(): number {
+    return this.#state.i32[(this.#address + SEGMENT_ATTRIBUTES) >> 2]!;
+  }
+  set attributes(value: number) {
+    this.#state.i32[(this.#address + SEGMENT_ATTRIBUTES) >> 2] = value;
+  }
+}
+
+const CR0_PE = 1n << 0n;
+const CR0_AM = 1n << 18n;
+const CR0_PG = 1n << 31n;
+const CR4_SMAP = 1n << 21n;
+const EFER_LMA = 1n << 10n;
+const SEGMENT_L = 1 << 13;
+const SEGMENT_DB = 1 << 14;
+
+/**
+ * The architectural state, held in the CPU block of the WebAssembly memory and seen here through typed views. 64-bit values are
+ * unsigned bigints. Whoever changes CR0, CR4, EFER, CS, SS or RFLAGS calls updateMode (setting `rflags` does so itself).
+ */
+export class CpuState {
+  readonly memory: WebAssembly.Memory;
+  readonly memoryBytes: number;
+  /** Host address of guest physical address 0. */
+  readonly ramAddress: number;
+  readonly u8: Uint8Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  readonly u64: BigUint64Array;
+  readonly view: DataView;
+  /** Guest RAM, physical address 0 first. */
+  readonly guestRam: Uint8Array;
+  /** ES CS SS DS FS GS LDTR TR. */
+  readonly segments: readonly Segment[];
+
+  /** @param memoryBytes guest RAM in bytes, a multiple of 4 KiB up to 3 GiB */
+  constructor(memoryBytes: number) {
+    const { ram, pages } = placeRam(memoryBytes);
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.memoryBytes = memoryBytes;
+    this.ramAddress = ram;
+    const buffer = this.memory.buffer;
+    this.u8 = new Uint8Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    this.view = new DataView(buffer);
+    this.guestRam = new Uint8Array(buffer, ram, memoryBytes);
+    this.segments = [ES, CS, SS, DS, FS, GS, LDTR, TR].map((index) => new Segment(this, index));
+    this.u8.fill(0xff, tlbReadAddress(0), JUMP_CACHE);
+    this.set('systemFlags', RFLAGS_FIXED);
+    this.updateMode();
+  }
+
+  get cs(): Segment {
+    return this.segments[CS]!;
+  }
+  get ss(): Segment {
+    return this.segments[SS]!;
+  }
+
+  /** @returns a 32-bit field, signed */
+  get(field: FieldName): number {
+    return this.i32[FIELDS[field].address >> 2]!;
+  }
+  set(field: FieldName, value: number): void {
+    this.i32[FIELDS[field].address >> 2] = value;
+  }
+  /** @returns a 64-bit field, unsigned */
+  get64(field: FieldName): bigint {
+    return this.u64[FIELDS[field].address >> 3]!;
+  }
+  set64(field: FieldName, value: bigint): void {
+    this.u64[FIELDS[field].address >> 3] = value;
+  }
+
+  /** @param index 0 to 15, encoding order */
+  gpr(index: number): bigint {
+    return this.u64[(GPR >> 3) + index]!;
+  }
+  /** @param value 64 bits, already extended as the operand size demands */
+  setGpr(index: number, value: bigint): void {
+    this.u64[(GPR >> 3) + index] = value;
+  }
+  /** @returns the 16 bytes of XMM register `index`, as a live view */
+  xmm(index: number): Uint8Array {
+    return this.u8.subarray(XMM + 16 * index, XMM + 16 * index + 16);
+  }
+
+  get rip(): bigint {
+    return this.get64('rip');
+  }
+  set rip(value: bigint) {
+    this.set64('rip', value);
+  }
+
+  get cpl(): number {
+    return this.get('mode') & MODE.cplMask;
+  }
+  get mode64(): boolean {
+    return (this.get('mode') & MODE.code64) !== 0;
+  }
+
+  get rflags(): number {
+    const status = statusFlags(this.get('flagsKind'), this.get64('flagsA'), this.get64('flagsB'));
+    return status | this.get('systemFlags');
+  }
+  /** @param value bits that do not exist are dropped and bit 1 is set; no privilege is looked at */
+  set rflags(value: number) {
+    this.setStatusFlags(value);
+    this.set('systemFlags', (value & SYSTEM_FLAGS) | RFLAGS_FIXED);
+    this.updateMode();
+  }
+  /** @param value CF PF AF ZF SF OF as they stand in RFLAGS; other bits are ignored */
+  setStatusFlags(value: number): void {
+    this.set('flagsKind', KIND.RAW << 2);
+    this.set64('flagsA', BigInt(value & STATUS_FLAGS));
+    this.set64('flagsB', 0n);
+  }
+
+  /** Recomputes everything derived from CR0, CR4, EFER, CS, SS and RFLAGS.AC: the mode word and the TLBs in use. */
+  updateMode(): void {
+    const cr0 = this.get64('cr0');
+    const isProtected = (cr0 & CR0_PE) !== 0n;
+    const longActive = (this.get64('efer') & EFER_LMA) !== 0n;
+    const cpl = isProtected ? this.cs.selector & 3 : 0;
+    const alignmentCheck = cpl === 3 && (cr0 & CR0_AM) !== 0n && (this.get('systemFlags') & FLAG.AC) !== 0;
+    let mode = cpl;
+    if (longActive && this.cs.attributes & SEGMENT_L) mode |= MODE.code64;
+    else {
+      if (this.cs.attributes & SEGMENT_DB) mode |= MODE.code32;
+      if (this.ss.attributes & SEGMENT_DB) mode |= MODE.stack32;
+    }
+    if (isProtected) mode |= MODE.protected;
+    if (cr0 & CR0_PG) mode |= MODE.paging;
+    if (longActive) mode |= MODE.longActive;
+    if (alignmentCheck) mode |= MODE.alignmentCheck;
+    this.set('mode', mode);
+    this.set('tlbRead', alignmentCheck ? TLB_EMPTY : tlbReadAddress(this.mmuIndex(cpl)));
+    this.set('tlbWrite', alignmentCheck ? TLB_EMPTY : tlbWriteAddress(this.mmuIndex(cpl)));
+    this.set('fetchContext', (this.get('fetchContext') & ~1) | (cpl === 3 ? 1 : 0));
+  }
+
+  /** @param cpl of the access, 0 to 3 @returns the MMU index that an access at this privilege uses now */
+  mmuIndex(cpl: number): number {
+    if (cpl === 3) return MMU_USER;
+    const smap = (this.get64('cr4') & CR4_SMAP) !== 0n && (this.get('systemFlags') & FLAG.AC) === 0;
+    return smap ? MMU_SUPERVISOR : MMU_SUPERVISOR_USER_ACCESS;
+  }
+
+  /** Makes every cached lookup of code by linear address stale. Called by whatever flushes any translation. */
+  forgetFetches(): void {
+    this.set('fetchContext', (this.get('fetchContext') + 2) | 0);
+  }
+}
