@@ -21,6 +21,7 @@ export const FEATURES = [
   'invpcid',
   'rdtscp',
   'rdpid',
+  'smap',
 ] as const;
 
 export type Feature = (typeof FEATURES)[number];
@@ -41,4 +42,5 @@ export const IMPLEMENTED_FEATURES: ReadonlySet<Feature> = new Set<Feature>([
   'fsgsbase',
   'invpcid',
   'rdtscp',
+  'smap',
 ]);

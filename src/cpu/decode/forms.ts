@@ -17,7 +17,8 @@ import { X87_ROWS } from './opcodes-x87.ts';
  * Operands, in the notation of SDM vol. 2, appendix A.2 (addressing method, then type), separated by spaces, with these additions:
  * `Z` the register in the opcode byte, `sI` an immediate sign-extended to the operand size, `STi` the x87 register in ModRM.rm;
  * types `fs fd ft` (real of 32, 64, 80 bits), `fe` (x87 environment), `fn` (x87 state), `fx` (FXSAVE image), `dt` (packed BCD),
- * and none for memory that is addressed, not accessed. Operands the manual does not write are in neither.
+ * `vw` and `yw` (a register of type v or y, or a word in memory), `n` (64 bits in 64-bit mode, else 32), and none for memory
+ * that is addressed, not accessed.
  *
  * Attributes, separated by spaces: `d64 f64 i64 o64` (appendix A.2.5: operand size defaults to, is forced to 64 bits in
  * 64-bit mode; invalid in, only valid in 64-bit mode), `lock` (LOCK allowed with a memory destination), `rep` (a string
@@ -78,7 +79,7 @@ function parseOperand(text: string): Operand {
 
 /** True when the operand's width follows the operand size. */
 function followsOperandSize({ method, type }: Operand): boolean {
-  return method === 'fixed' ? type === 'rAX' || type === 'eAX' : ['v', 'z', 'y', 'p', 'a'].includes(type);
+  return method === 'fixed' ? type === 'rAX' || type === 'eAX' : ['v', 'z', 'y', 'p', 'a', 'vw', 'yw'].includes(type);
 }
 
 function compile([encoding, mnemonic, operandText = '', attributeText = '']: OpcodeRow, index: number): Form {
