@@ -9,6 +9,8 @@ export const HIGH_BYTE_REGISTERS = 20;
 /** Segment register numbers, as in the reg field of MOV Sw, Ew (SDM vol. 2, table 3-1). */
 export const Segment = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5 } as const;
 
+/** Default operand and address size of a code segment: CS.L, else CS.D. */
+export type CodeSize = 16 | 32 | 64;
 export type OperandSize = 8 | 16 | 32 | 64;
 export type AddressSize = 16 | 32 | 64;
 
@@ -21,6 +23,8 @@ export class Instruction {
   form = 0;
   /** Length in bytes, 1 to 15. */
   length = 0;
+  /** Size of the code segment it was decoded for. */
+  codeSize: CodeSize = 64;
   /** Last opcode byte; its low four bits are the condition of Jcc, SETcc and CMOVcc. */
   opcode = 0;
   /** 8 for forms that only have a byte size; otherwise what prefixes, mode and the form's default make it: 16, 32 or 64. */

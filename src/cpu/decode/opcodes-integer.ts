@@ -41,6 +41,9 @@ const HINTS = ['18', '19', '1A', '1B', '1C', '1D', '1E', '1F'].map(
   (opcode): OpcodeRow => [`0F ${opcode} /r`, 'NOP', 'Ev'],
 );
 
+/** ES, CS, SS, DS, FS, GS as ModRM.reg numbers them; CS cannot be loaded. */
+const SEGMENT_REGISTERS = [0, 1, 2, 3, 4, 5];
+
 /** General-purpose instructions (SDM vol. 2, chapters 3 to 6). */
 export const INTEGER_ROWS: readonly OpcodeRow[] = [
   ...ARITHMETIC,
@@ -81,9 +84,11 @@ export const INTEGER_ROWS: readonly OpcodeRow[] = [
   ['89 /r', 'MOV', 'Ev Gv'],
   ['8A /r', 'MOV', 'Gb Eb'],
   ['8B /r', 'MOV', 'Gv Ev'],
-  ['8C /r', 'MOV', 'Evw Sw'],
+  ...SEGMENT_REGISTERS.map((digit): OpcodeRow => [`8C /${digit}`, 'MOV', 'Evw Sw']),
   ['8D /r', 'LEA', 'Gv M'],
-  ['8E /r', 'MOV', 'Sw Evw', 'ends'],
+  ...SEGMENT_REGISTERS.filter((digit) => digit !== 1).map(
+    (digit): OpcodeRow => [`8E /${digit}`, 'MOV', 'Sw Evw', 'ends'],
+  ),
   ['8F /0', 'POP', 'Ev', 'd64'],
   ['90+r', 'XCHG', 'Zv rAX'],
   ['F3 90', 'PAUSE'],
