@@ -1,0 +1,89 @@
+import type { Alarm, Clock } from '../devices/device.ts';
+
+export interface VirtualClockState {
+  /** Nanoseconds that passed while the processor was halted. */
+  idle: number;
+}
+
+interface QueuedAlarm {
+  readonly name: string;
+  readonly order: number;
+  readonly ring: () => void;
+  deadline: number;
+}
+
+/**
+ * Virtual time. One retired instruction takes one nanosecond, so the time-stamp counter runs at 1 GHz; a halted
+ * processor skips to the next alarm. Time is therefore `instructions retired + idle time`, the same in every run.
+ * Alarms are one sorted queue: nothing polls.
+ */
+export class VirtualClock implements Clock {
+  readonly #instructions: () => number;
+  readonly #queue: QueuedAlarm[] = [];
+  #idle = 0;
+  #created = 0;
+
+  /** @param instructions the number of instructions retired so far */
+  constructor(instructions: () => number) {
+    this.#instructions = instructions;
+  }
+
+  get now(): number {
+    return this.#instructions() + this.#idle;
+  }
+
+  /** Nanoseconds that passed while the processor was halted. */
+  get idle(): number {
+    return this.#idle;
+  }
+
+  /** Virtual time of the earliest alarm, or undefined when none is set. */
+  get nextDeadline(): number | undefined {
+    return this.#queue[0]?.deadline;
+  }
+
+  alarm(name: string, ring: () => void): Alarm {
+    const alarm: QueuedAlarm = { name, ring, order: this.#created++, deadline: 0 };
+    return {
+      set: (deadline) => {
+        this.#remove(alarm);
+        alarm.deadline = deadline;
+        const before = (other: QueuedAlarm) =>
+          other.deadline < deadline || (other.deadline === deadline && other.order < alarm.order);
+        const position = this.#queue.findIndex((other) => !before(other));
+        this.#queue.splice(position < 0 ? this.#queue.length : position, 0, alarm);
+      },
+      clear: () => this.#remove(alarm),
+    };
+  }
+
+  /** Rings, in order, the alarms that are due now. An alarm that sets itself to a time already past rings next call. */
+  ringDue(): void {
+    const now = this.now;
+    const due = this.#queue.filter((alarm) => alarm.deadline <= now);
+    for (const alarm of due) {
+      if (!this.#queue.includes(alarm) || alarm.deadline > now) continue;
+      this.#remove(alarm);
+      alarm.ring();
+    }
+  }
+
+  /** Lets time pass without instructions. */
+  skipTo(time: number): void {
+    this.#idle += Math.max(0, time - this.now);
+  }
+
+  save(): VirtualClockState {
+    return { idle: this.#idle };
+  }
+
+  /** Alarms are restored by the devices that own them. */
+  restore(state: VirtualClockState): void {
+    this.#idle = state.idle;
+  }
+
+  #remove(alarm: QueuedAlarm): void {
+    const position = this.#queue.indexOf(alarm);
+    if (position >= 0) this.#queue.splice(position, 1);
+  }
+}
