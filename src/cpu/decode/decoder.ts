@@ -173,7 +173,7 @@ export class Decoder {
           const sib = bytes[at++]!;
           index = ((sib >> 3) & 7) | ((rex & 2) << 2);
           if (index === 4) index = NO_REGISTER;
-          scale = sib >> 6;
+          else scale = sib >> 6;
           if (mod === 0 && (sib & 7) === 5) displacementSize = 4;
           else base = (sib & 7) | ((rex & 1) << 3);
         } else if (mod === 0 && rm === 5) {

@@ -176,7 +176,7 @@ export const INTEGER_ROWS: readonly OpcodeRow[] = [
   ['FF /6', 'PUSH', 'Ev', 'd64'],
 
   ['0F 0B', 'UD2', '', 'ends'],
-  ['0F 0D /r', 'NOP', 'M'],
+  ['0F 0D /r', 'NOP', 'Ev'],
   ['0F 40+cc /r', 'CMOVcc', 'Gv Ev'],
   ['0F 80+cc', 'Jcc', 'Jz', 'f64 ends'],
   ['0F 90+cc /r', 'SETcc', 'Eb'],

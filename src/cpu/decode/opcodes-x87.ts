@@ -46,7 +46,7 @@ export const X87_ROWS: readonly OpcodeRow[] = [
   ['D9 C0+i', 'FLD', 'STi', 'x87'],
   ['D9 C8+i', 'FXCH', 'ST0 STi', 'x87'],
   ['D9 D0', 'FNOP', '', 'x87'],
-  ['D9 D8+i', 'FSTPNCE', 'STi ST0', 'x87'],
+  ['D9 D8+i', 'FSTPNCE', 'STi', 'x87'],
   ['DA C0+i', 'FCMOVB', 'ST0 STi', 'x87'],
   ['DA C8+i', 'FCMOVE', 'ST0 STi', 'x87'],
   ['DA D0+i', 'FCMOVBE', 'ST0 STi', 'x87'],

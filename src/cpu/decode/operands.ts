@@ -38,7 +38,7 @@ export function operandWidth({ method, type }: Operand, instruction: Instruction
       return size;
     case 'z':
     case 'eAX':
-      return Math.min(size, 32);
+      return method === 'I' ? size : Math.min(size, 32);
     case 'y':
       return y;
     case 'vw':
