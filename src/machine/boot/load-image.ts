@@ -1,0 +1,46 @@
+import { ImageError } from '../machine-error.ts';
+import { isElf, readElf } from './elf.ts';
+import { GuestMemory, hex } from './guest-memory.ts';
+import type { BootOptions, KernelEntry } from './kernel-entry.ts';
+import { findMultibootHeader, loadMultiboot } from './multiboot.ts';
+import { loadPvh, pvhEntryOf } from './pvh.ts';
+
+/** How an image is started; `auto` takes the PVH note when there is one, else the Multiboot header. */
+export type Protocol = 'auto' | 'pvh' | 'multiboot';
+
+/**
+ * Loads a kernel image into RAM that is all zero.
+ * @returns the state in which the processor starts
+ * @throws ImageError with one sentence about why the image cannot be booted
+ */
+export function loadImage(bytes: Uint8Array, ram: Uint8Array, options: BootOptions, protocol: Protocol): KernelEntry {
+  if (bytes.length === 0) throw new ImageError('the image is empty');
+  const memory = new GuestMemory(ram);
+  if (protocol !== 'multiboot' && isElf(bytes)) {
+    const elf = readElf(bytes);
+    const entry = pvhEntryOf(elf);
+    if (entry !== undefined) {
+      const loaded = loadPvh(elf, entry, memory, options);
+      checkEntry(entry, elf.segments);
+      return loaded;
+    }
+  }
+  if (protocol !== 'pvh') {
+    const header = findMultibootHeader(bytes);
+    if (header !== undefined) return loadMultiboot(bytes, header, memory, options);
+  }
+  const wanted = {
+    auto: 'neither a PVH note nor a Multiboot 1 header',
+    pvh: 'no PVH note',
+    multiboot: 'no Multiboot 1 header',
+  };
+  throw new ImageError(`the image has ${wanted[protocol]}`);
+}
+
+function checkEntry(entry: number, segments: readonly { physicalAddress: bigint; memorySize: bigint }[]): void {
+  const address = BigInt(entry);
+  const inside = segments.some((segment) => {
+    return address >= segment.physicalAddress && address < segment.physicalAddress + segment.memorySize;
+  });
+  if (!inside) throw new ImageError(`the PVH entry address ${hex(entry)} lies in no segment`);
+}
