@@ -1,0 +1,148 @@
+/**
+ * When WebAssembly's arithmetic may stand in for an SSE instruction.
+ *
+ * WebAssembly rounds to nearest, keeps denormals, raises nothing, and leaves the payload of a NaN result open. So the result of an
+ * instruction is WebAssembly's, and MXCSR stays as it is, if
+ *   1. MXCSR rounds to nearest, masks every exception, and has DAZ and FTZ off (`control`);
+ *   2. no operand is a denormal, or DE is set already (`operands`); only arithmetic and comparison look at this;
+ *   3. no result is a NaN or an infinity (`finite`). Then no operand was a NaN or an invalid infinity, nothing was divided by
+ *      zero and nothing overflowed: IE, ZE and OE stay. Exact infinities are turned away with the rest;
+ *   4. each result is above the smallest normal number in magnitude, or zero because an operand is, or UE and PE are both set
+ *      already (`notTiny`). A tiny result raises UE only if it is inexact, and then it does not exceed the smallest normal
+ *      number after rounding. Sums skip this: a tiny sum of two numbers is a multiple of the smallest denormal, hence exact.
+ *      So do roots, which are never tiny;
+ *   5. PE is set already, or each result is exact (`inexactAllowed`). Tests for exactness may err on the side of "inexact".
+ * Otherwise the whole instruction is left to its exact function, which sets flags that are then in the way no longer.
+ */
+import { DenormalFlag, InvalidFlag, PrecisionFlag, UnderflowFlag } from '../floating-point/mxcsr.ts';
+import type { Context } from './context.ts';
+import { f64, type I32, type I64, i32, i64, type Node } from './nodes.ts';
+import type { Lanes } from './sse-lanes.ts';
+
+const controlMask = 0xffc0;
+const controlDefault = 0x1f80;
+
+const isSet = (mxcsr: I32, flags: number): I32 => i32.and(mxcsr, i32.const(flags));
+
+/** Condition 1. @returns MXCSR */
+export function control(c: Context): I32 {
+  const mxcsr = c.mxcsr();
+  c.exactUnless(i32.eq(i32.and(mxcsr, i32.const(controlMask)), i32.const(controlDefault)));
+  return mxcsr;
+}
+
+/** Mask of the lanes that hold a denormal, in the lanes' format unless another smallest normal number is given. */
+export function denormal(lanes: Lanes, value: Node, smallestNormal: bigint = lanes.precision.smallestNormal): Node {
+  const small = lanes.lt(lanes.abs(value), lanes.constant(smallestNormal));
+  return lanes.and(small, lanes.ne(value, lanes.constant(0n)));
+}
+
+/** Condition 2. @param some mask of the lanes with a denormal operand */
+export function denormalsAllowed(c: Context, lanes: Lanes, mxcsr: I32, some: Node): void {
+  c.if(lanes.any(some), () => c.exactUnless(isSet(mxcsr, DenormalFlag)));
+}
+
+/** Condition 2 for operands in the lanes' format. */
+export function operands(c: Context, lanes: Lanes, mxcsr: I32, ...values: readonly Node[]): void {
+  const some = values.map((value) => denormal(lanes, value)).reduce((a, b) => lanes.or(a, b));
+  denormalsAllowed(c, lanes, mxcsr, some);
+}
+
+/** Condition 3. */
+export function finite(c: Context, lanes: Lanes, result: Node): void {
+  c.exactUnless(lanes.all(lanes.lt(lanes.abs(result), lanes.constant(lanes.precision.infinity))));
+}
+
+/**
+ * Condition 4.
+ * @param zeros mask of the lanes with an operand that makes the exact result zero
+ * @param smallestNormal of the result's format, as an encoding in the lanes' format
+ */
+export function notTiny(
+  c: Context,
+  lanes: Lanes,
+  mxcsr: I32,
+  result: Node,
+  zeros: () => Node,
+  smallestNormal: bigint = lanes.precision.smallestNormal,
+): void {
+  const large = (): Node => lanes.lt(lanes.constant(smallestNormal), lanes.abs(result));
+  c.if(i32.eqz(lanes.all(large())), () => {
+    const both = UnderflowFlag | PrecisionFlag;
+    const flagged = i32.eq(isSet(mxcsr, both), i32.const(both));
+    c.exactUnless(i32.or(flagged, lanes.all(lanes.or(large(), zeros()))));
+  });
+}
+
+/** Condition 5. @param exact records what it needs and returns an i32 that is not 0 when every result is exact */
+export function inexactAllowed(c: Context, mxcsr: I32, exact: () => I32): void {
+  c.if(i32.eqz(isSet(mxcsr, PrecisionFlag)), () => c.exactUnless(exact()));
+}
+
+/**
+ * For comparisons, which have no result to look at: a NaN operand raises IE if it is signalling or the comparison is.
+ * @param quiet i32, not 0 when quiet NaNs raise nothing
+ */
+export function ordered(c: Context, lanes: Lanes, mxcsr: I32, a: Node, b: Node, quiet: I32): void {
+  const unordered = lanes.or(lanes.ne(a, a), lanes.ne(b, b));
+  c.if(lanes.any(unordered), () => {
+    const signalling = lanes.any(lanes.or(lanes.signalling(a), lanes.signalling(b)));
+    const harmless = i32.and(i32.ne(quiet, i32.const(0)), i32.eqz(signalling));
+    c.exactUnless(i32.or(isSet(mxcsr, InvalidFlag), harmless));
+  });
+}
+
+/** Every lane, one after the other: not 0 when the test holds in all of them. */
+function everyLane(lanes: Lanes, test: (index: number) => I32): I32 {
+  return Array.from({ length: lanes.count }, (_, index) => test(index)).reduce((a, b) => i32.and(a, b));
+}
+
+/** Knuth's two-sum: the rounding error of a + b is a float, and this computes it exactly unless it overflows into a NaN. */
+export function sumIsExact(c: Context, lanes: Lanes, a: Node, b: Node, sum: Node): I32 {
+  const part = c.let(lanes.sub(sum, a));
+  const error = lanes.add(lanes.sub(a, lanes.sub(sum, part)), lanes.sub(b, part));
+  return lanes.all(lanes.eq(error, lanes.constant(0n)));
+}
+
+/** The same for a - b, which is a + -b. */
+export function differenceIsExact(c: Context, lanes: Lanes, a: Node, b: Node, difference: Node): I32 {
+  const part = c.let(lanes.sub(difference, a));
+  const error = lanes.sub(lanes.sub(a, lanes.sub(difference, part)), lanes.add(b, part));
+  return lanes.all(lanes.eq(error, lanes.constant(0n)));
+}
+
+const fractionBits = 52n;
+
+/** Zero bits at the end of a binary64 significand: a number with t of them has 53 - t significant bits. */
+function trailingZeros(value: Node<'f64'>): I64 {
+  return i64.ctz(i64.or(i64.reinterpret_f64(value), i64.const(1n << fractionBits)));
+}
+
+/** Whether a product of binary64 numbers has at most 53 significant bits, whatever its exponent. */
+function productFits(a: Node<'f64'>, b: Node<'f64'>): I32 {
+  return i64.ge_u(i64.add(trailingZeros(a), trailingZeros(b)), i64.const(fractionBits + 1n));
+}
+
+const aboveSmallestNormal = (value: Node<'f64'>): I32 => f64.lt(f64.const(1n << fractionBits), f64.abs(value));
+const isZero = (value: Node<'f64'>): I32 => f64.eq(value, f64.const(0n));
+
+/** Whether x * y is exactly `product` in binary64; never wrong about "yes". */
+function productIs(x: Node<'f64'>, y: Node<'f64'>, product: Node<'f64'>): I32 {
+  const fits = i32.and(productFits(x, y), aboveSmallestNormal(product));
+  return i32.or(isZero(product), i32.and(fits, f64.eq(f64.mul(x, y), product)));
+}
+
+/** Whether x * y is exactly `product`, all binary32: their product has at most 48 bits and is exact in binary64. */
+function singleProductIs(x: Node<'f32'>, y: Node<'f32'>, product: Node<'f32'>): I32 {
+  return f64.eq(f64.mul(f64.promote_f32(x), f64.promote_f32(y)), f64.promote_f32(product));
+}
+
+/** Whether x * y is exactly `product` in every lane, given condition 4 for whichever of them was computed. */
+export function productIsExact(lanes: Lanes, x: Node, y: Node, product: Node): I32 {
+  return everyLane(lanes, (index) => {
+    const [a, b, result] = [x, y, product].map((value) => lanes.lane(value, index)) as [Node, Node, Node];
+    return lanes.precision.width === 32
+      ? singleProductIs(a as Node<'f32'>, b as Node<'f32'>, result as Node<'f32'>)
+      : productIs(a as Node<'f64'>, b as Node<'f64'>, result as Node<'f64'>);
+  });
+}

@@ -1,0 +1,183 @@
+import {
+  constant,
+  extractLane,
+  f32,
+  f64,
+  type I32,
+  i32,
+  i64,
+  type Node,
+  operation,
+  select,
+  type V128,
+  type ValueType,
+  vector,
+  vectorTest,
+} from './nodes.ts';
+
+/** A scalar format and the constants that guards compare with, as encodings. */
+interface Precision {
+  readonly width: 32 | 64;
+  readonly infinity: bigint;
+  readonly smallestNormal: bigint;
+  readonly quietBit: bigint;
+}
+
+const single: Precision = { width: 32, infinity: 0x7f800000n, smallestNormal: 0x00800000n, quietBit: 0x00400000n };
+const double: Precision = {
+  width: 64,
+  infinity: 0x7ff0000000000000n,
+  smallestNormal: 0x0010000000000000n,
+  quietBit: 0x0008000000000000n,
+};
+
+type Binary = (a: Node, b: Node) => Node;
+
+/**
+ * The arithmetic of one shape of operand: a scalar, or all lanes of a vector at once. Comparisons give a mask: i32 0 or 1 for a
+ * scalar, all ones in each lane that holds for a vector; `any` turns a mask into an i32 that is not 0 when some lane holds.
+ */
+export interface Lanes {
+  readonly type: ValueType;
+  readonly precision: Precision;
+  readonly count: 1 | 2 | 4;
+  readonly add: Binary;
+  readonly sub: Binary;
+  readonly mul: Binary;
+  readonly div: Binary;
+  readonly eq: Binary;
+  readonly ne: Binary;
+  readonly lt: Binary;
+  readonly le: Binary;
+  readonly abs: (a: Node) => Node;
+  readonly sqrt: (a: Node) => Node;
+  readonly trunc: (a: Node) => Node;
+  readonly nearest: (a: Node) => Node;
+  readonly and: Binary;
+  readonly or: Binary;
+  readonly xor: Binary;
+  /** The same mask in every lane, from i32 0 or 1. */
+  readonly mask: (holds: I32) => Node;
+  /** A mask as the bits that CMPPS leaves: all ones in each lane that holds. */
+  readonly maskBits: (mask: Node) => Node;
+  /** a where a < b, else b: also when they are unordered or both zero. */
+  readonly least: Binary;
+  /** a where a > b, else b. */
+  readonly greatest: Binary;
+  readonly any: (mask: Node) => I32;
+  /** i32, not 0 when the mask holds in every lane. */
+  readonly all: (mask: Node) => I32;
+  /** The same encoding in every lane. */
+  readonly constant: (bits: bigint) => Node;
+  /** One lane as a scalar. */
+  readonly lane: (a: Node, index: number) => Node;
+  /** Mask of the lanes that hold a signalling NaN. */
+  readonly signalling: (a: Node) => Node;
+}
+
+function repeat(bits: bigint, width: number): bigint {
+  let value = 0n;
+  for (let at = 0; at < 128; at += width) value |= bits << BigInt(at);
+  return value;
+}
+
+/** Signalling NaNs are the encodings that, with sign cleared and quiet bit flipped, exceed infinity's with quiet bit flipped. */
+function scalarSignalling({ width, infinity, quietBit }: Precision): (a: Node) => Node {
+  const magnitude = (1n << BigInt(width - 1)) - 1n;
+  return width === 32
+    ? (a) => {
+        const bits = i32.reinterpret_f32(a as Node<'f32'>);
+        const key = i32.xor(i32.and(bits, i32.const(Number(magnitude))), i32.const(Number(quietBit)));
+        return i32.gt_u(key, i32.const(Number(infinity | quietBit)));
+      }
+    : (a) => {
+        const bits = i64.reinterpret_f64(a as Node<'f64'>);
+        const key = i64.xor(i64.and(bits, i64.const(magnitude)), i64.const(quietBit));
+        return i64.gt_u(key, i64.const(infinity | quietBit));
+      };
+}
+
+function scalar(precision: Precision): Lanes {
+  const type = precision.width === 32 ? 'f32' : 'f64';
+  const arithmetic = (name: string) => (a: Node, b: Node) => operation(type, `${type}.${name}`, [a, b]);
+  const comparison = (name: string) => (a: Node, b: Node) => operation('i32', `${type}.${name}`, [a, b]);
+  const unary = (name: string) => (a: Node) => operation(type, `${type}.${name}`, [a]);
+  return {
+    type,
+    precision,
+    count: 1,
+    add: arithmetic('add'),
+    sub: arithmetic('sub'),
+    mul: arithmetic('mul'),
+    div: arithmetic('div'),
+    eq: comparison('eq'),
+    ne: comparison('ne'),
+    lt: comparison('lt'),
+    le: comparison('le'),
+    abs: unary('abs'),
+    sqrt: unary('sqrt'),
+    trunc: unary('trunc'),
+    nearest: unary('nearest'),
+    and: (a, b) => i32.and(a as I32, b as I32),
+    or: (a, b) => i32.or(a as I32, b as I32),
+    xor: (a, b) => i32.xor(a as I32, b as I32),
+    mask: (holds) => holds,
+    maskBits: (mask) =>
+      type === 'f32' ? i32.sub(i32.const(0), mask as I32) : i64.sub(i64.const(0), i64.extend_i32_u(mask as I32)),
+    least: (a, b) => select(a, b, comparison('lt')(a, b)),
+    greatest: (a, b) => select(a, b, comparison('gt')(a, b)),
+    any: (mask) => mask as I32,
+    all: (mask) => mask as I32,
+    constant: (bits) => (type === 'f32' ? f32.const(bits) : f64.const(bits)),
+    lane: (a) => a,
+    signalling: scalarSignalling(precision),
+  };
+}
+
+function packed(precision: Precision): Lanes {
+  const { width, infinity, quietBit } = precision;
+  const count = width === 32 ? 4 : 2;
+  const shape = `f${width}x${count}`;
+  const integers = `i${width}x${count}`;
+  const element = width === 32 ? 'f32' : 'f64';
+  const binary = (name: string) => (a: Node, b: Node) => vector(`${shape}.${name}`, a, b);
+  const unary = (name: string) => (a: Node) => vector(`${shape}.${name}`, a);
+  const splat = (bits: bigint) => constant('v128', repeat(bits, width));
+  return {
+    type: 'v128',
+    precision,
+    count,
+    add: binary('add'),
+    sub: binary('sub'),
+    mul: binary('mul'),
+    div: binary('div'),
+    eq: binary('eq'),
+    ne: binary('ne'),
+    lt: binary('lt'),
+    le: binary('le'),
+    abs: unary('abs'),
+    sqrt: unary('sqrt'),
+    trunc: unary('trunc'),
+    nearest: unary('nearest'),
+    and: (a, b) => vector('v128.and', a, b),
+    or: (a, b) => vector('v128.or', a, b),
+    xor: (a, b) => vector('v128.xor', a, b),
+    mask: (holds) => vector('i32x4.splat', i32.sub(i32.const(0), holds)),
+    maskBits: (mask) => mask,
+    // pmin(x, y) is y where y < x, else x.
+    least: (a, b) => vector(`${shape}.pmin`, b, a),
+    greatest: (a, b) => vector(`${shape}.pmax`, b, a),
+    any: (mask) => vectorTest('v128.any_true', mask as V128),
+    all: (mask) => vectorTest(`${integers}.all_true`, mask as V128),
+    constant: splat,
+    lane: (a, index) => extractLane(element, `${shape}.extract_lane`, a as V128, index),
+    signalling: (a) => {
+      const magnitude = vector('v128.and', a, splat((1n << BigInt(width - 1)) - 1n));
+      // The signed comparison serves: both sides are below the sign bit.
+      return vector(`${integers}.gt_s`, vector('v128.xor', magnitude, splat(quietBit)), splat(infinity | quietBit));
+    },
+  };
+}
+
+/** By the suffix of the mnemonic. */
+export const LANES = { SS: scalar(single), SD: scalar(double), PS: packed(single), PD: packed(double) } as const;
