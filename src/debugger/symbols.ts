@@ -1,5 +1,5 @@
 /** A named address of an image: a function or an object. */
-export interface Symbol {
+export interface NamedAddress {
   readonly name: string;
   readonly address: bigint;
   /** Bytes; 0 where the image does not say. */
@@ -8,7 +8,7 @@ export interface Symbol {
 }
 
 export interface SymbolicAddress {
-  readonly symbol: Symbol;
+  readonly symbol: NamedAddress;
   readonly offset: number;
 }
 
@@ -17,10 +17,10 @@ const unknownSizeReach = 0x1000n;
 
 /** Looks symbols up by name and by address. */
 export class SymbolTable {
-  readonly #byAddress: readonly Symbol[];
-  readonly #byName = new Map<string, Symbol>();
+  readonly #byAddress: readonly NamedAddress[];
+  readonly #byName = new Map<string, NamedAddress>();
 
-  constructor(symbols: Iterable<Symbol>) {
+  constructor(symbols: Iterable<NamedAddress>) {
     this.#byAddress = [...symbols].sort((a, b) =>
       a.address < b.address ? -1 : a.address > b.address ? 1 : a.size - b.size,
     );
@@ -31,7 +31,7 @@ export class SymbolTable {
     return [...this.#byName.keys()];
   }
 
-  find(name: string): Symbol | undefined {
+  find(name: string): NamedAddress | undefined {
     return this.#byName.get(name);
   }
 
@@ -41,11 +41,11 @@ export class SymbolTable {
     let high = this.#byAddress.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#byAddress[middle] as Symbol).address <= address) low = middle + 1;
+      if ((this.#byAddress[middle] as NamedAddress).address <= address) low = middle + 1;
       else high = middle;
     }
     for (let index = low - 1; index >= 0 && index >= low - 8; index--) {
-      const symbol = this.#byAddress[index] as Symbol;
+      const symbol = this.#byAddress[index] as NamedAddress;
       const distance = address - symbol.address;
       const reach = symbol.size === 0 ? unknownSizeReach : BigInt(symbol.size);
       if (distance < reach) return { symbol, offset: Number(distance) };
