@@ -10,6 +10,8 @@ export interface CpuBus {
   readMsr(index: number): bigint | undefined;
   /** @returns false when the MSR does not exist or refuses the value: #GP(0) */
   writeMsr(index: number, value: bigint): boolean;
+  /** Virtual time in nanoseconds, an integer: what the time-stamp counter counts. */
+  timeStampCounter(): number;
   /** CR8: bits 7:4 of the local APIC's task priority, 0 to 15. */
   readTaskPriority(): number;
   writeTaskPriority(value: number): void;

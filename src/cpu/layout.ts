@@ -76,6 +76,14 @@ export const FIELDS = {
   transfer: { address: CPU_BLOCK + 0x268, width: 8 },
   /** Host address of the last translation made by the slow path; 0 when it did not end in RAM. */
   translatedHost: { address: CPU_BLOCK + 0x270, width: 4 },
+  /** 1 from the delivery of an NMI until the next IRET. */
+  nmiBlocked: { address: CPU_BLOCK + 0x274, width: 4 },
+  /** 1 when an NMI has arrived and has not been delivered. */
+  nmiPending: { address: CPU_BLOCK + 0x278, width: 4 },
+  /** 1 between HLT and the event that ends it. */
+  halted: { address: CPU_BLOCK + 0x27c, width: 4 },
+  /** DR6 bits of debug traps that the next instruction boundary delivers as one #DB; 0 when there is none. */
+  pendingDebug: { address: CPU_BLOCK + 0x280, width: 4 },
 } as const;
 
 export type FieldName = keyof typeof FIELDS;
@@ -90,6 +98,11 @@ export const XMM = CPU_BLOCK + 0x400;
 export const X87_REGISTERS = CPU_BLOCK + 0x500;
 /** Scratch for the slow path's split accesses. */
 export const SCRATCH = CPU_BLOCK + 0x680;
+
+/** The four PDPTE registers of PAE paging, 8 bytes each. */
+export const PDPTES = CPU_BLOCK + 0x700;
+/** Memory-type range registers: IA32_MTRR_DEF_TYPE, 16 variable and 11 fixed ones, 8 bytes each. */
+export const MTRRS = CPU_BLOCK + 0x720;
 
 /** Segment registers in encoding order, then LDTR and TR; each SEGMENT_BYTES long. */
 export const SEGMENTS = CPU_BLOCK + 0x580;

@@ -1,0 +1,225 @@
+/** Delivery of interrupts and exceptions through the IDT (SDM vol. 3A chapter 6; vol. 2A, INT n: Operation). */
+
+import { FLAG } from '../flags.ts';
+import { CS, MODE, SS, TR } from '../layout.ts';
+import type { CpuState, Segment } from '../state.ts';
+import { isCanonical } from './addresses.ts';
+import { Cr4 } from './control-bits.ts';
+import { Attributes, Descriptor, SELECTOR_MASK, SystemType } from './descriptors.ts';
+import { generalProtection, invalidTss, segmentNotPresent, stackFault } from './faults.ts';
+import type { LinearMemory, Width } from './linear-memory.ts';
+import { Access } from './page-walk.ts';
+import type { Segmentation } from './segments.ts';
+import { ErrorCode, hasErrorCode, isFault } from './vectors.ts';
+
+/** Where an event comes from: only INT n, INT3 and INTO look at the gate's DPL, and only they are not external. */
+export type EventSource = 'exception' | 'software' | 'external';
+
+interface Gate {
+  readonly selector: number;
+  readonly offset: bigint;
+  readonly ist: number;
+  readonly type: number;
+  readonly dpl: number;
+  readonly present: boolean;
+}
+
+interface Target {
+  readonly selector: number;
+  readonly descriptor: Descriptor;
+  readonly privilege: number;
+}
+
+export class EventDelivery {
+  readonly #state: CpuState;
+  readonly #memory: LinearMemory;
+  readonly #segments: Segmentation;
+
+  constructor(state: CpuState, memory: LinearMemory, segments: Segmentation) {
+    this.#state = state;
+    this.#memory = memory;
+    this.#segments = segments;
+  }
+
+  /**
+   * Enters the handler of a vector; RIP must be the address to save.
+   * @throws GuestException met on the way, with no state changed but memory below the new stack pointer
+   */
+  enter(vector: number, source: EventSource, errorCode?: number): void {
+    const mode = this.#state.get('mode');
+    const flags = this.#savedFlags(vector, source);
+    const code = source === 'exception' && hasErrorCode(vector) ? (errorCode ?? 0) : undefined;
+    if ((mode & MODE.protected) === 0) this.#enterReal(vector, flags);
+    else if ((mode & MODE.longActive) !== 0) this.#enterLong(vector, source, flags, code);
+    else this.#enterProtected(vector, source, flags, code);
+  }
+
+  #savedFlags(vector: number, source: EventSource): number {
+    const flags = this.#state.rflags;
+    return source === 'exception' && isFault(vector) ? flags | FLAG.RF : flags;
+  }
+
+  #enterLong(vector: number, source: EventSource, flags: number, errorCode: number | undefined): void {
+    const external = source === 'software' ? 0 : ErrorCode.EXTERNAL;
+    const gate = this.#readGate(vector, 16, external);
+    this.#checkGate(gate, vector, source, external, [SystemType.INTERRUPT_GATE, SystemType.TRAP_GATE]);
+    const target = this.#target(gate.selector, external);
+    if (!target.descriptor.isLong || target.descriptor.isBig) {
+      throw generalProtection((gate.selector & SELECTOR_MASK) | external);
+    }
+    if (!isCanonical(gate.offset)) throw generalProtection(external);
+    this.#segments.markAccessed(target.selector, target.descriptor);
+    const state = this.#state;
+    const inner = target.privilege < state.cpl;
+    const stack = inner || gate.ist !== 0 ? this.#stackFromTss(target.privilege, gate.ist, external) : state.gpr(4);
+    const frame = [BigInt(state.ss.selector), state.gpr(4), BigInt(flags), BigInt(state.cs.selector), state.rip];
+    if (errorCode !== undefined) frame.push(BigInt(errorCode));
+    const pointer = this.#pushLong(stack & ~15n, frame, target.privilege, external);
+    if (inner) this.#segments.loadNull(SS, target.privilege);
+    state.setGpr(4, pointer);
+    this.#arrive(target, gate, flags);
+  }
+
+  #enterProtected(vector: number, source: EventSource, flags: number, errorCode: number | undefined): void {
+    const external = source === 'software' ? 0 : ErrorCode.EXTERNAL;
+    const gate = this.#readGate(vector, 8, external);
+    this.#checkGate(gate, vector, source, external, [
+      SystemType.INTERRUPT_GATE_16,
+      SystemType.TRAP_GATE_16,
+      SystemType.INTERRUPT_GATE,
+      SystemType.TRAP_GATE,
+    ]);
+    const target = this.#target(gate.selector, external);
+    if (gate.offset > BigInt(target.descriptor.limit)) throw generalProtection(external);
+    this.#segments.markAccessed(target.selector, target.descriptor);
+    const state = this.#state;
+    const inner = target.privilege < state.cpl;
+    const width = (gate.type & 8) !== 0 ? 4 : 2;
+    const frame = [BigInt(flags), BigInt(state.cs.selector), state.rip];
+    if (errorCode !== undefined) frame.push(BigInt(errorCode));
+    if (inner) this.#enterInner(target, frame, width, external);
+    else state.setGpr(4, this.#pushLegacy(state.ss, state.gpr(4), frame, width, target.privilege));
+    this.#arrive(target, gate, flags);
+  }
+
+  /** Switches to the stack that a 32-bit TSS names for the inner ring. */
+  #enterInner(target: Target, frame: readonly bigint[], width: 2 | 4, external: number): void {
+    const state = this.#state;
+    const task = state.segments[TR] as Segment;
+    const offset = target.privilege * 8 + 4;
+    if (offset + 5 > task.limit) throw invalidTss((task.selector & SELECTOR_MASK) | external);
+    const pointer = this.#memory.read(task.base + BigInt(offset), 4, Access.SYSTEM);
+    const selector = this.#memory.read32(task.base + BigInt(offset + 4), 2, Access.SYSTEM);
+    if ((selector & SELECTOR_MASK) === 0) throw invalidTss(external);
+    const stack = this.#segments.stackDescriptor(selector, target.privilege, invalidTss, stackFault, external);
+    const outer = [BigInt(state.ss.selector), state.gpr(4), ...frame];
+    const segment = { base: BigInt(stack.base), attributes: stack.attributes };
+    const top = this.#pushLegacy(segment, pointer, outer, width, target.privilege);
+    this.#segments.install(SS, selector, stack);
+    state.setGpr(4, top);
+  }
+
+  /** Real-address mode: an interrupt vector table of far pointers at IDTR.base. */
+  #enterReal(vector: number, flags: number): void {
+    const state = this.#state;
+    if (vector * 4 + 3 > state.get('idtrLimit')) throw generalProtection();
+    const pointer = this.#memory.read32(state.get64('idtrBase') + BigInt(vector * 4), 4, Access.SYSTEM);
+    const frame = [BigInt(flags), BigInt(state.cs.selector), state.rip];
+    state.setGpr(4, this.#pushLegacy(state.ss, state.gpr(4), frame, 2, 0));
+    this.#segments.loadRealMode(CS, pointer >>> 16);
+    state.rip = BigInt(pointer & 0xffff);
+    state.rflags = flags & ~(FLAG.TF | FLAG.IF | FLAG.RF | FLAG.AC);
+  }
+
+  #readGate(vector: number, bytes: 8 | 16, external: number): Gate {
+    const state = this.#state;
+    const offset = vector * bytes;
+    if (offset + bytes - 1 > state.get('idtrLimit')) throw generalProtection(offsetCode(vector, external));
+    const address = BigInt.asUintN(64, state.get64('idtrBase') + BigInt(offset));
+    const value = this.#memory.read(address, 8, Access.SYSTEM);
+    const upper = bytes === 16 ? this.#memory.read(BigInt.asUintN(64, address + 8n), 4, Access.SYSTEM) : 0n;
+    const descriptor = new Descriptor(Number(value & 0xffff_ffffn), Number(value >> 32n));
+    return {
+      selector: descriptor.low >>> 16,
+      offset: (upper << 32n) | BigInt(((descriptor.high & 0xffff_0000) | (descriptor.low & 0xffff)) >>> 0),
+      ist: bytes === 16 ? descriptor.high & 7 : 0,
+      type: descriptor.isSystem ? descriptor.type : 0,
+      dpl: descriptor.dpl,
+      present: descriptor.present,
+    };
+  }
+
+  #checkGate(gate: Gate, vector: number, source: EventSource, external: number, types: readonly number[]): void {
+    const code = offsetCode(vector, external);
+    if (!types.includes(gate.type)) throw generalProtection(code);
+    if (source === 'software' && gate.dpl < this.#state.cpl) throw generalProtection(code);
+    if (!gate.present) throw segmentNotPresent(code);
+  }
+
+  #target(selector: number, external: number): Target {
+    if ((selector & SELECTOR_MASK) === 0) throw generalProtection(external);
+    const code = (selector & SELECTOR_MASK) | external;
+    const descriptor = this.#segments.read(selector, generalProtection, external);
+    const cpl = this.#state.cpl;
+    if (!descriptor.isCode || descriptor.dpl > cpl) throw generalProtection(code);
+    if (!descriptor.present) throw segmentNotPresent(code);
+    return { selector, descriptor, privilege: descriptor.isConforming ? cpl : descriptor.dpl };
+  }
+
+  /** RSP0 to RSP2 for an inner ring, or one of IST1 to IST7. */
+  #stackFromTss(privilege: number, ist: number, external: number): bigint {
+    const task = this.#state.segments[TR] as Segment;
+    const offset = ist === 0 ? privilege * 8 + 4 : ist * 8 + 28;
+    if (offset + 7 > task.limit) throw invalidTss((task.selector & SELECTOR_MASK) | external);
+    const pointer = this.#memory.read(BigInt.asUintN(64, task.base + BigInt(offset)), 8, Access.SYSTEM);
+    if (!isCanonical(pointer)) throw stackFault(external);
+    return pointer;
+  }
+
+  #pushLong(top: bigint, frame: readonly bigint[], privilege: number, external: number): bigint {
+    let pointer = top;
+    for (const value of frame) {
+      pointer = BigInt.asUintN(64, pointer - 8n);
+      if (!isCanonical(pointer)) throw stackFault(external);
+      this.#memory.write(pointer, 8, value, this.accessAt(privilege));
+    }
+    return pointer;
+  }
+
+  #pushLegacy(
+    segment: { readonly base: bigint; readonly attributes: number },
+    top: bigint,
+    frame: readonly bigint[],
+    width: Width & (2 | 4),
+    privilege: number,
+  ): bigint {
+    const mask = (segment.attributes & Attributes.DEFAULT_BIG) !== 0 ? 0xffff_ffffn : 0xffffn;
+    let pointer = top & mask;
+    for (const value of frame) {
+      pointer = (pointer - BigInt(width)) & mask;
+      this.#memory.write((segment.base + pointer) & 0xffff_ffffn, width, value, this.accessAt(privilege));
+    }
+    return (top & ~mask) | pointer;
+  }
+
+  /** How an explicit data access at a privilege level walks the page tables. */
+  accessAt(privilege: number): number {
+    if (privilege === 3) return Access.USER;
+    const forbidden = (this.#state.get('cr4') & Cr4.SMAP) !== 0 && (this.#state.get('systemFlags') & FLAG.AC) === 0;
+    return forbidden ? Access.SYSTEM : Access.USER_PAGES_ALLOWED;
+  }
+
+  #arrive(target: Target, gate: Gate, flags: number): void {
+    const state = this.#state;
+    const { attributes, base, limit } = target.descriptor;
+    const selector = (target.selector & SELECTOR_MASK) | target.privilege;
+    this.#segments.fill(CS, selector, attributes | Attributes.ACCESSED, BigInt(base), limit);
+    state.rip = gate.offset;
+    const interrupt = (gate.type & 1) === 0 ? FLAG.IF : 0;
+    state.rflags = flags & ~(FLAG.TF | FLAG.NT | FLAG.RF | FLAG.VM | interrupt);
+  }
+}
+
+function offsetCode(vector: number, external: number): number {
+  return (vector << 3) | ErrorCode.IDT | external;
+}

@@ -1,0 +1,125 @@
+/** Guest memory as the instructions and event deliveries written in TypeScript see it. */
+
+import { type CpuBus, GuestException } from '../bus.ts';
+import { CODE_GRANULES } from '../layout.ts';
+import type { CpuState } from '../state.ts';
+import { Access, type PageWalker } from './page-walk.ts';
+import { Vector } from './vectors.ts';
+
+const PAGE = 4096;
+
+export type Width = 1 | 2 | 4 | 8;
+
+/**
+ * Reads and writes by linear address with an explicit privilege: `Access.SYSTEM` alone is a supervisor access that SMAP keeps
+ * away from user pages, as descriptor-table and TSS accesses are. A page fault throws before anything is written.
+ */
+export class LinearMemory {
+  /** Called after a write to RAM that decoded code lies in. */
+  onCodeWrite: (physical: number, bytes: number) => void = () => {};
+
+  readonly #state: CpuState;
+  readonly #walker: PageWalker;
+  readonly #bus: CpuBus;
+
+  constructor(state: CpuState, walker: PageWalker, bus: CpuBus) {
+    this.#state = state;
+    this.#walker = walker;
+    this.#bus = bus;
+  }
+
+  /** @returns the value, zero-extended @throws GuestException #PF */
+  read(address: bigint, width: Width, access: number): bigint {
+    const physical = this.translate(address, access);
+    if (!crosses(address, width)) return this.#readPhysical(physical, width);
+    const split = PAGE - Number(address & 0xfffn);
+    const second = this.translate(address + BigInt(split), access);
+    let value = 0n;
+    for (let i = width - 1; i >= 0; i--) {
+      value = (value << 8n) | this.#readPhysical(i < split ? physical + i : second + i - split, 1);
+    }
+    return value;
+  }
+
+  /** The same for values of at most 32 bits. */
+  read32(address: bigint, width: 1 | 2 | 4, access: number): number {
+    return Number(this.read(address, width, access));
+  }
+
+  /** @param value only its low `width` bytes count @throws GuestException #PF */
+  write(address: bigint, width: Width, value: bigint, access: number): void {
+    const physical = this.translate(address, access | Access.WRITE);
+    if (!crosses(address, width)) {
+      this.#writePhysical(physical, width, value);
+      return;
+    }
+    const split = PAGE - Number(address & 0xfffn);
+    const second = this.translate(address + BigInt(split), access | Access.WRITE);
+    for (let i = 0; i < width; i++) {
+      this.#writePhysical(i < split ? physical + i : second + i - split, 1, value >> BigInt(8 * i));
+    }
+  }
+
+  /** @param length at most one page @throws GuestException #PF */
+  readBytes(address: bigint, length: number, access: number): Uint8Array {
+    this.check(address, length, access);
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) bytes[i] = Number(this.read(address + BigInt(i), 1, access));
+    return bytes;
+  }
+
+  /** @throws GuestException #PF before the first byte is written */
+  writeBytes(address: bigint, bytes: Uint8Array, access: number): void {
+    this.check(address, bytes.length, access | Access.WRITE);
+    for (const [i, byte] of bytes.entries()) this.write(address + BigInt(i), 1, BigInt(byte), access);
+  }
+
+  /** Raises the fault that an access to at most a page would, without making it. */
+  check(address: bigint, length: number, access: number): void {
+    this.translate(address, access);
+    if (crosses(address, length)) this.translate((address + BigInt(length - 1)) & ~0xfffn, access);
+  }
+
+  /** @returns the physical address @throws GuestException #PF */
+  translate(address: bigint, access: number): number {
+    const low = Number(BigInt.asIntN(32, address));
+    const high = Number(BigInt.asIntN(32, address >> 32n));
+    if (this.#walker.walk(low, high, access)) return this.#walker.physical;
+    throw new GuestException(Vector.PAGE_FAULT, this.#walker.errorCode, BigInt.asUintN(64, address));
+  }
+
+  #readPhysical(physical: number, width: Width): bigint {
+    if (physical + width > this.#state.memoryBytes) return BigInt(this.#bus.readPhysical(physical, width));
+    const [view, host] = [this.#state.view, this.#state.ramAddress + physical];
+    switch (width) {
+      case 1:
+        return BigInt(view.getUint8(host));
+      case 2:
+        return BigInt(view.getUint16(host, true));
+      case 4:
+        return BigInt(view.getUint32(host, true));
+      case 8:
+        return view.getBigUint64(host, true);
+    }
+  }
+
+  #writePhysical(physical: number, width: Width, value: bigint): void {
+    if (physical + width > this.#state.memoryBytes) {
+      const truncated = BigInt.asUintN(8 * width, value);
+      this.#bus.writePhysical(physical, width, width === 8 ? truncated : Number(truncated));
+      return;
+    }
+    const [view, host] = [this.#state.view, this.#state.ramAddress + physical];
+    const low = Number(BigInt.asUintN(32, value));
+    if (width === 1) view.setUint8(host, low);
+    else if (width === 2) view.setUint16(host, low, true);
+    else if (width === 4) view.setUint32(host, low, true);
+    else view.setBigUint64(host, value, true);
+    const page = Math.floor(physical / PAGE);
+    if (this.#state.u64[(CODE_GRANULES >>> 3) + page] !== 0n) this.onCodeWrite(physical, width);
+  }
+}
+
+function crosses(address: bigint, length: number): boolean {
+  return Number(address & 0xfffn) + length > PAGE;
+}

@@ -1,0 +1,209 @@
+/** The translation lookaside buffers: filled from page walks, emptied by the instructions that the manual names (SDM vol. 3A 4.10). */
+
+import {
+  CODE_GRANULES,
+  MMU_INDEXES,
+  MMU_SUPERVISOR,
+  MMU_SUPERVISOR_USER_ACCESS,
+  MMU_USER,
+  TLB_ADDEND,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_PHYSICAL_PAGE,
+  TLB_SLOW_CODE,
+  TLB_SLOW_WATCH,
+  TLB_TAG,
+  tlbReadAddress,
+} from '../layout.ts';
+import type { CpuState } from '../state.ts';
+import { Access, type PageWalker } from './page-walk.ts';
+
+/** What `Tlb.fill` found. */
+export const Fill = {
+  /** Translated, in RAM, and entered: `physical` is valid. */
+  RAM: 0,
+  /** #PF with `errorCode`. */
+  PAGE_FAULT: 1,
+  /** Translated, but nothing was entered, because no RAM is there: `physical` is valid. */
+  DEVICE: 2,
+  /** The address is not canonical: #SS(0) for a stack access, else #GP(0). */
+  NON_CANONICAL: 3,
+} as const;
+
+const TABLES = MMU_INDEXES * 2;
+const SLOTS = TABLES * TLB_ENTRIES;
+const IN_LOG = 1;
+const GLOBAL = 2;
+
+/** Number of a linear page, exact in a double: `high` signed, so that canonical addresses stay below 2^52 in magnitude. */
+export function linearPage(low: number, high: number): number {
+  return high * 2 ** 20 + (low >>> 12);
+}
+
+/**
+ * Owner of the TLB entries in the CPU's memory. Filled slots are kept in a log, so that a flush costs what is live and not
+ * what the tables could hold.
+ */
+export class Tlb {
+  /** Physical address of the last successful fill. */
+  physical = 0;
+  /** #PF error code of the last failed fill. */
+  errorCode = 0;
+
+  readonly #state: CpuState;
+  readonly #walker: PageWalker;
+  readonly #words: Int32Array;
+  readonly #ram: number;
+  readonly #ramBytes: number;
+  readonly #status = new Uint8Array(SLOTS);
+  readonly #log = new Int32Array(SLOTS);
+  #logged = 0;
+  /** Linear page numbers, without their low 9 or 18 bits, of the large pages that live entries may belong to. */
+  readonly #pages2M = new Set<number>();
+  readonly #pages1G = new Set<number>();
+  /** Watchers of each linear page whose accesses must all take the slow path. */
+  readonly #watched = new Map<number, number>();
+
+  constructor(state: CpuState, walker: PageWalker) {
+    this.#state = state;
+    this.#walker = walker;
+    this.#words = state.i32;
+    this.#ram = state.ramAddress;
+    this.#ramBytes = state.memoryBytes;
+  }
+
+  /**
+   * Translates for an access that missed, sets accessed and dirty flags, and enters what later accesses may use.
+   * @param low bits 31:0 and @param high bits 63:32 of the linear address, as i32
+   * @param access a combination of `Access`; a fetch enters nothing
+   */
+  fill(low: number, high: number, access: number): number {
+    const walker = this.#walker;
+    if (walker.mode === '4-level' && high >> 15 !== 0 && high >> 15 !== -1) return Fill.NON_CANONICAL;
+    if (!walker.walk(low, high, access)) {
+      this.errorCode = walker.errorCode;
+      return Fill.PAGE_FAULT;
+    }
+    this.physical = walker.physical;
+    if (this.physical >= this.#ramBytes) return Fill.DEVICE;
+    if ((access & Access.FETCH) === 0) this.#enter(low, high, access);
+    return Fill.RAM;
+  }
+
+  #enter(low: number, high: number, access: number): void {
+    const walker = this.#walker;
+    const index = mmuIndex(access);
+    const watch = this.#watched.size > 0 && this.#watched.has(linearPage(low, high)) ? TLB_SLOW_WATCH : 0;
+    this.#store(index * 2, low, high, watch);
+    if (walker.writeReady) this.#store(index * 2 + 1, low, high, watch || this.#codeTag(this.physical));
+    if (walker.pageShift === 12) return;
+    const page = linearPage(low, high);
+    if (walker.pageShift === 30) this.#pages1G.add(Math.floor(page / 2 ** 18));
+    else this.#pages2M.add(Math.floor(page / 2 ** 9));
+  }
+
+  #store(table: number, low: number, high: number, slow: number): void {
+    const slot = table * TLB_ENTRIES + ((low >>> 12) & (TLB_ENTRIES - 1));
+    const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
+    const page = low & ~0xfff;
+    const physicalPage = Math.floor(this.physical / 4096);
+    this.#words[word + TLB_TAG / 4] = page | slow;
+    this.#words[word + TLB_TAG / 4 + 1] = high;
+    this.#words[word + TLB_ADDEND / 4] = this.#ram + physicalPage * 4096 - page;
+    this.#words[word + TLB_PHYSICAL_PAGE / 4] = physicalPage;
+    const status = this.#status[slot] as number;
+    if ((status & IN_LOG) === 0) this.#log[this.#logged++] = slot;
+    this.#status[slot] = IN_LOG | (this.#walker.global ? GLOBAL : 0);
+  }
+
+  #codeTag(physical: number): number {
+    const word = (CODE_GRANULES >>> 2) + Math.floor(physical / 4096) * 2;
+    return (this.#words[word] as number) | (this.#words[word + 1] as number) ? TLB_SLOW_CODE : 0;
+  }
+
+  #clear(slot: number): void {
+    const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
+    this.#words[word + TLB_TAG / 4] = -1;
+    this.#words[word + TLB_TAG / 4 + 1] = -1;
+  }
+
+  /** Drops every entry, or every entry that is not global (MOV to CR3 with CR4.PGE set). */
+  flush(keepGlobal: boolean): void {
+    this.#state.forgetFetches();
+    this.#drop((slot) => !keepGlobal || ((this.#status[slot] as number) & GLOBAL) === 0);
+    if (keepGlobal) return;
+    this.#pages2M.clear();
+    this.#pages1G.clear();
+  }
+
+  /** INVLPG: drops the page that holds the address, global or not, and all of it when it is a large one. */
+  invalidatePage(low: number, high: number): void {
+    this.#state.forgetFetches();
+    const page = linearPage(low, high);
+    if (this.#pages1G.has(Math.floor(page / 2 ** 18))) this.#dropRange(page, 2 ** 18);
+    else if (this.#pages2M.has(Math.floor(page / 2 ** 9))) this.#dropRange(page, 2 ** 10);
+    else this.#dropSmallPage(low, high);
+  }
+
+  #dropSmallPage(low: number, high: number): void {
+    for (let table = 0; table < TABLES; table++) {
+      const slot = table * TLB_ENTRIES + ((low >>> 12) & (TLB_ENTRIES - 1));
+      if (this.#pageOf(slot) === linearPage(low, high)) this.#clear(slot);
+    }
+  }
+
+  /** Drops the aligned group of `pages` pages around one; 4-MByte pages are why 2-MByte ones drop their neighbour too. */
+  #dropRange(page: number, pages: number): void {
+    const group = Math.floor(page / pages);
+    this.#drop((slot) => Math.floor(this.#pageOf(slot) / pages) === group);
+  }
+
+  #pageOf(slot: number): number {
+    const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
+    return linearPage(this.#words[word] as number, this.#words[word + 1] as number);
+  }
+
+  #drop(unwanted: (slot: number) => boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.#logged; i++) {
+      const slot = this.#log[i] as number;
+      if (unwanted(slot)) {
+        this.#clear(slot);
+        this.#status[slot] = 0;
+      } else {
+        this.#log[kept++] = slot;
+      }
+    }
+    this.#logged = kept;
+  }
+
+  /** Makes every write to a physical page look at the code granules from now on: code has been decoded from it. */
+  holdCode(physicalPage: number): void {
+    for (let i = 0; i < this.#logged; i++) {
+      const slot = this.#log[i] as number;
+      const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
+      const writes = (Math.floor(slot / TLB_ENTRIES) & 1) === 1;
+      if (!writes || this.#words[word + TLB_PHYSICAL_PAGE / 4] !== physicalPage) continue;
+      const tag = this.#words[word] as number;
+      if ((tag & 0xfff) === 0) this.#words[word] = tag | TLB_SLOW_CODE;
+    }
+  }
+
+  /** Sends every access to a linear page through the slow path, until as many `unwatch`es. @param page `linearPage` */
+  watch(page: number): void {
+    this.#watched.set(page, (this.#watched.get(page) ?? 0) + 1);
+    this.#dropRange(page, 1);
+  }
+
+  unwatch(page: number): void {
+    const watchers = (this.#watched.get(page) ?? 1) - 1;
+    if (watchers > 0) this.#watched.set(page, watchers);
+    else this.#watched.delete(page);
+    this.#dropRange(page, 1);
+  }
+}
+
+function mmuIndex(access: number): number {
+  if ((access & Access.USER) !== 0) return MMU_USER;
+  return (access & Access.USER_PAGES_ALLOWED) !== 0 ? MMU_SUPERVISOR_USER_ACCESS : MMU_SUPERVISOR;
+}
