@@ -12,15 +12,12 @@ const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 /** Extensions of iced's that the opcode table holds; everything else is undefined on our processor. */
 const OURS = new Set(
   `INTEL8086 INTEL8086_ONLY INTEL186 INTEL286 INTEL386 INTEL486 X64 CPUID MSR TSC FPU FPU287 FPU387 CMOV MMX SSE SSE2 SSE3 FXSR CX8
-   CMPXCHG16B PAUSE CLFSH BMI1 BMI2 ADX LZCNT POPCNT MOVBE SSE4_2 RDTSCP FSGSBASE INVPCID RDPID SMAP MULTIBYTENOP RDPMC SYSCALL
+   CMPXCHG16B PAUSE CLFSH BMI1 BMI2 ADX LZCNT POPCNT MOVBE SSE4_2 RDTSCP FSGSBASE INVPCID RDPID SMAP MULTIBYTENOP RDPMC SYSCALL SEP
    WBNOINVD`.split(/\s+/),
 );
 
 /** Instructions of those extensions that are absent all the same, and why. */
 const ABSENT: Readonly<Record<string, string>> = {
-  sysenter: 'SEP is not advertised',
-  sysexit: 'SEP is not advertised',
-  sysexitq: 'SEP is not advertised',
   rsm: 'undefined outside system management mode',
   pcmpestri: 'SSE4.2 beyond CRC32',
   pcmpestri64: 'SSE4.2 beyond CRC32',
@@ -131,6 +128,8 @@ export function describeTheirs(instruction: iced.Instruction, codeSize: number, 
   // Outside 64-bit mode Intel's processors do not know them (SDM vol. 2B, SYSCALL), though AMD's do.
   if (codeSize !== 64 && (mnemonic === 'syscall' || mnemonic === 'sysret')) return 'undefined';
   if (mnemonic in ABSENT || !features.every((feature) => OURS.has(feature))) return 'undefined';
+  // Processors take F3 90 with REX.B as XCHG with R8, not as PAUSE.
+  if (mnemonic === 'pause' && (ours.rex & 1) !== 0) return describeOurs(ours);
   let operands = Array.from({ length: instruction.opCount }, (_, number) =>
     theirOperand(instruction, number, codeSize, ours.addressSize),
   );

@@ -130,7 +130,9 @@ export class Decoder {
     if (long) operandSize = (rex & 8) !== 0 ? 64 : operandPrefix ? 16 : 32;
     else if ((codeSize === 16) !== operandPrefix) operandSize = 16;
     const lookup = long ? this.#lookup64 : this.#lookup32;
-    let form: number = lookup.entries[lookupIndex(map, prefix, operandSize >> 5, opcode)]!;
+    // 90 is NOP or PAUSE unless REX.B makes it XCHG with R8, of which 91 is the sibling.
+    const row = opcode === 0x90 && (rex & 1) !== 0 && map === OpcodeMap.OneByte ? 0x91 : opcode;
+    let form: number = lookup.entries[lookupIndex(map, prefix, operandSize >> 5, row)]!;
     if (form < NO_FORM) {
       const modrm = bytes[at]!;
       form = lookup.groups[(-2 - form) * 72 + (modrm >= 0xc0 ? modrm - 0xb8 : (modrm >> 3) & 7)]!;

@@ -97,6 +97,6 @@ export function parseEncoding(form: Form): Encoding {
     registerInOpcode: suffix === 'r',
     modrm: slash !== undefined || second !== undefined,
     modrmIndices: constrained ? indices : undefined,
-    rank: rank + (!constrained ? 0 : second ? 3 : slash === '/r' ? 1 : 2),
+    rank: rank - (suffix ? 1 : 0) + (!constrained ? 0 : second ? 3 : slash === '/r' ? 1 : 2),
   };
 }

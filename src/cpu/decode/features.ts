@@ -26,7 +26,10 @@ export const FEATURES = [
 
 export type Feature = (typeof FEATURES)[number];
 
-/** The features whose instructions execute; CPUID advertises them and the decoder knows the rows of no others. */
+/**
+ * The features whose instructions execute; CPUID advertises them and the decoder knows the rows of no others. CRC32 waits for the
+ * rest of SSE4.2, with which it shares its CPUID bit.
+ */
 export const IMPLEMENTED_FEATURES: ReadonlySet<Feature> = new Set<Feature>([
   'fpu',
   'sse',
@@ -38,7 +41,6 @@ export const IMPLEMENTED_FEATURES: ReadonlySet<Feature> = new Set<Feature>([
   'bmi1',
   'bmi2',
   'adx',
-  'crc32',
   'fsgsbase',
   'invpcid',
   'rdtscp',

@@ -40,6 +40,7 @@ const SIZED_MNEMONICS: Readonly<Record<string, readonly string[]>> = {
   IRET: ['', 'iretw', 'iretd', 'iretq'],
   RETF: ['', 'retfw', 'retf', 'retfq'],
   SYSRET: ['', 'sysret', 'sysret', 'sysretq'],
+  SYSEXIT: ['', 'sysexit', 'sysexit', 'sysexitq'],
   FXSAVE: ['', 'fxsave', 'fxsave', 'fxsave64'],
   FXRSTOR: ['', 'fxrstor', 'fxrstor', 'fxrstor64'],
 };
@@ -70,13 +71,7 @@ export function mnemonicText(instruction: Instruction): string {
       mnemonic === 'INS' || mnemonic === 'OUTS' ? Math.min(instruction.operandSize, 32) : instruction.operandSize;
     return mnemonic.toLowerCase() + 'bwdq'[sizeIndex(size)];
   }
-  if (mnemonic === 'XCHG' && isNop(instruction)) return 'nop';
   return mnemonic.toLowerCase();
-}
-
-/** True for 90 with the accumulator as both operands: NOP, which clears no upper half. */
-function isNop({ opcode, rm, description }: Instruction): boolean {
-  return opcode === 0x90 && rm === 0 && description.operands[0]!.method === 'Z';
 }
 
 /** Name of a register operand of the given width in bits. */
@@ -190,6 +185,6 @@ export function formatInstruction(
 ): string {
   const { operands } = instruction.description;
   const mnemonic = prefixText(instruction) + mnemonicText(instruction);
-  if (operands.length === 0 || isNop(instruction)) return mnemonic;
+  if (operands.length === 0) return mnemonic;
   return `${mnemonic} ${operands.map((operand) => operandText(operand, instruction, address, symbol)).join(', ')}`;
 }
