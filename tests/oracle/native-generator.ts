@@ -1,0 +1,427 @@
+import { Decoder } from '../../src/cpu/decode/decoder.ts';
+import { parseEncoding } from '../../src/cpu/decode/encoding.ts';
+import { IMPLEMENTED_FEATURES } from '../../src/cpu/decode/features.ts';
+import { FORMS, type Form, type Operand } from '../../src/cpu/decode/forms.ts';
+import { Instruction } from '../../src/cpu/decode/instruction.ts';
+import { Random } from './native-random.ts';
+
+/** The memory that a case may use; see native-oracle.c. */
+export const CODE_PAGE = 0x1000_0000;
+const DATA = 0x2000_0000;
+const READ_ONLY = 0x2000_4000;
+const DATA_END = 0x2000_5000;
+
+const RSP = 4;
+const RBP = 5;
+const REGISTER_NAMES = [
+  'rax',
+  'rcx',
+  'rdx',
+  'rbx',
+  'rsp',
+  'rbp',
+  'rsi',
+  'rdi',
+  'r8',
+  'r9',
+  'r10',
+  'r11',
+  'r12',
+  'r13',
+  'r14',
+  'r15',
+];
+
+/** Selectors of the flat segments a Linux process runs with, of the kernel's, and of none. */
+const SELECTORS = [0, 0x10, 0x18, 0x23, 0x2b, 0x33, 0x50, 0xfff8];
+
+/**
+ * Forms a case cannot be about, by name or mnemonic, each with its reason. Everything else in the table is exercised.
+ */
+export const EXCLUDED: Readonly<Record<string, string>> = {
+  CPUID: 'describes the host',
+  RDTSC: 'reads the host clock',
+  RDTSCP: 'reads the host clock',
+  SYSCALL: 'enters the host kernel',
+  SGDT: 'the host kernel turns on UMIP and answers for the processor',
+  SIDT: 'the host kernel turns on UMIP and answers for the processor',
+  SLDT: 'the host kernel turns on UMIP and answers for the processor',
+  SMSW: 'the host kernel turns on UMIP and answers for the processor',
+  STR: 'the host kernel turns on UMIP and answers for the processor',
+  INT1: 'a hypervisor may intercept it and report another rip',
+  PUSH_FS: 'the selector is what an earlier case left',
+  PUSH_GS: 'the selector is what an earlier case left',
+};
+
+/** What the generator says of a case besides its line. */
+export interface GeneratedCase {
+  readonly line: string;
+  readonly form: Form;
+  readonly code: Uint8Array;
+}
+
+interface Operands {
+  readonly memory: Operand | undefined;
+  readonly register: Operand | undefined;
+  readonly immediates: readonly Operand[];
+}
+
+const operandsOf = (form: Form): Operands => ({
+  memory: form.operands.find(({ method }) => ['E', 'M', 'W', 'Q'].includes(method)),
+  register: form.operands.find(({ method }) => ['R', 'U', 'N', 'STi'].includes(method)),
+  immediates: form.operands.filter(({ method }) => ['I', 'sI', 'J'].includes(method)),
+});
+
+/** Writes cases in the line format of native-oracle.c: every form that user mode can execute, with values that matter. */
+export class CaseGenerator {
+  readonly #random: Random;
+  readonly #forms: readonly Form[];
+  readonly #decoder = new Decoder();
+  readonly #instruction = new Instruction();
+  #id = 0;
+
+  // The case being built.
+  #registers: bigint[] = [];
+  #prefixes: number[] = [];
+  #stores: string[] = [];
+  #fields: string[] = [];
+  #at = 0;
+  #rex = 0;
+
+  constructor(seed: number, forms: readonly Form[] = exercisedForms()) {
+    this.#random = new Random(seed);
+    this.#forms = forms;
+  }
+
+  /** The next case: forms in turn, everything else random. */
+  next(): GeneratedCase {
+    for (;;) {
+      const form = this.#forms[this.#id % this.#forms.length]!;
+      const code = this.#build(form);
+      const length = this.#decoder.decode(code, 0, code.length, 64, this.#instruction);
+      if (length !== code.length || this.#instruction.description.name !== form.name) continue;
+      const id = this.#id++;
+      return { line: this.#line(id, code), form, code };
+    }
+  }
+
+  #line(id: number, code: Uint8Array): string {
+    const registers = this.#registers.map((value, index) => `${REGISTER_NAMES[index]}=${value.toString(16)}`);
+    const at = this.#at === 0 ? [] : [`at=${this.#at.toString(16)}`];
+    return [`id=${id}`, `code=${hexadecimal(code)}`, ...at, ...registers, ...this.#fields, ...this.#stores].join(' ');
+  }
+
+  #build(form: Form): Uint8Array {
+    const random = this.#random;
+    const encoding = parseEncoding(form);
+    this.#registers = Array.from({ length: 16 }, () => random.integer());
+    this.#registers[RSP] = BigInt(DATA + 0x1000 + 8 * random.below(16));
+    this.#prefixes = [];
+    this.#stores = [];
+    this.#fields = [`fl=${(0x202 | (random.bits() & 0x8d5) | (random.chance(0.2) ? 0x400 : 0)).toString(16)}`];
+    this.#at = 0;
+    this.#rex = random.chance(0.35) ? 0x40 : 0;
+    if (!form.encoding.startsWith('VEX') && this.#rex) this.#rex |= random.below(16);
+    if (encoding.sizes.length === 1) this.#rex |= 0x48;
+    else if (form.sized && random.chance(0.3)) this.#rex |= 0x48;
+    this.#choosePrefixes(form);
+    this.#prepare(form);
+    const body = this.#body(form, encoding);
+    const code = Uint8Array.from([...this.#prefixes, ...body]);
+    if (random.chance(0.02)) this.#at = CODE_PAGE + 0x1000 - random.below(code.length + 1);
+    if (this.#at === CODE_PAGE + 0x1000) this.#at--;
+    return code;
+  }
+
+  #choosePrefixes(form: Form): void {
+    const random = this.#random;
+    const mandatory = /^(66|F2|F3) /.exec(form.encoding)?.[1];
+    const choice: number[] = [];
+    if (form.lockable && random.chance(0.25)) choice.push(0xf0);
+    if (form.string && random.chance(0.7)) choice.push(random.pick([0xf2, 0xf3]));
+    if (mandatory) choice.push(Number.parseInt(mandatory, 16));
+    else if (!/^(NP|NFx|VEX)/.test(form.encoding)) {
+      // A near branch with 66 is 16 bits wide on AMD's processors and 64 on Intel's; ours are Intel's.
+      if (!form.forced64 && random.chance(form.sized ? 0.3 : 0.05)) choice.push(0x66);
+      if (!form.string && random.chance(0.02)) choice.push(random.pick([0xf2, 0xf3]));
+    } else if (form.encoding.startsWith('NFx') && random.chance(0.3)) choice.push(0x66);
+    if (/^F[23] /.test(form.encoding) && random.chance(0.05)) choice.push(0x66);
+    if (random.chance(0.06)) choice.push(random.pick([0x26, 0x2e, 0x36, 0x3e]));
+    this.#prefixes = choice;
+  }
+
+  /** Sets registers that the form uses without naming them. */
+  #prepare(form: Form): void {
+    const random = this.#random;
+    const { mnemonic } = form;
+    const pointer = (spread: number) => BigInt(this.#address(spread));
+    if (form.operands.some(({ method }) => method === 'X')) this.#registers[6] = pointer(64);
+    if (form.operands.some(({ method }) => method === 'Y') || mnemonic.startsWith('MASKMOV'))
+      this.#registers[7] = pointer(64);
+    if (form.string) this.#registers[1] = BigInt(random.below(12));
+    if (mnemonic.startsWith('LOOP') || mnemonic === 'JCXZ')
+      this.#registers[1] = random.pick([0n, 1n, 2n, 1n << 32n, random.integer()]);
+    if (mnemonic === 'XLAT') this.#registers[3] = pointer(300) - (this.#registers[0]! & 0xffn);
+    if (mnemonic === 'LEAVE' || mnemonic === 'ENTER') this.#registers[RBP] = pointer(64);
+    if (['PUSH', 'POP', 'CALL', 'RET', 'ENTER', 'PUSHF', 'POPF'].includes(mnemonic) && random.chance(0.15)) {
+      this.#registers[RSP] = pointer(8);
+    }
+    if (mnemonic === 'RET') this.#store(this.#registers[RSP]!, little(BigInt(CODE_PAGE + random.below(0x1000)), 8));
+    if (mnemonic === 'POPF') this.#store(this.#registers[RSP]!, little(BigInt(random.bits() & 0x244cd5), 8));
+    if (mnemonic === 'RETF' || mnemonic === 'IRET') this.#farFrame(form);
+    if (mnemonic.endsWith('FSBASE') || mnemonic.endsWith('GSBASE')) {
+      this.#registers = this.#registers.map((value, index) =>
+        index === RSP || random.chance(0.2) ? value : value & 0x7fff_ffff_ffffn,
+      );
+    }
+    if (form.feature === 'sse' || form.feature === 'sse2') this.#vectors(form);
+    if (form.feature === 'fpu' && random.chance(0.5)) {
+      this.#fields.push(
+        `fcw=${((random.bits() & 0xf3f) | 0x40).toString(16)}`,
+        `fsw=${(random.bits() & 0x7800).toString(16)}`,
+      );
+    }
+  }
+
+  /** A frame for RETF or IRET: mostly one that returns to the code page in 64-bit user mode. */
+  #farFrame(form: Form): void {
+    const random = this.#random;
+    const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
+    const selector = random.chance(0.8) ? 0x33 : random.pick(SELECTORS);
+    const flags = 0x202 | (random.bits() & 0xcd5);
+    const target = CODE_PAGE + random.below(0x1000);
+    const stack = DATA + 0x1000 + 8 * random.below(64);
+    const frame =
+      form.mnemonic === 'RETF'
+        ? [target, selector]
+        : [target, selector, flags, stack, random.chance(0.8) ? 0x2b : 0x33];
+    this.#store(this.#registers[RSP]!, Uint8Array.from(frame.flatMap((value) => [...little(BigInt(value), size)])));
+  }
+
+  #vectors(form: Form): void {
+    const random = this.#random;
+    const doubles = /D$/.test(form.mnemonic) || form.operands.some(({ type }) => type === 'pd' || type === 'sd');
+    const integers = form.operands.every(({ type }) => type === 'dq' || type === 'b');
+    for (let register = 0; register < 16; register++) {
+      if (register > 7 && !(this.#rex & 5)) break;
+      this.#fields.push(`x${register}=${hexadecimal(this.#vector(integers, doubles))}`);
+    }
+    const masks = random.chance(0.85) ? 0x1f80 : random.bits() & 0x1f80;
+    const control =
+      masks | (random.below(4) << 13) | (random.chance(0.15) ? 0x8000 : 0) | (random.chance(0.15) ? 0x40 : 0);
+    if (random.chance(0.7)) this.#fields.push(`mxcsr=${(control | (random.bits() & 0x3f)).toString(16)}`);
+  }
+
+  #vector(integers: boolean, doubles: boolean): Uint8Array {
+    const random = this.#random;
+    const words = [0, 1].flatMap(() => {
+      if (integers) return [...little(random.integer(), 8)];
+      if (doubles) return [...little(random.double(), 8)];
+      return [...little(BigInt(random.single()), 4), ...little(BigInt(random.single()), 4)];
+    });
+    return Uint8Array.from(words);
+  }
+
+  /** An address for `width` bytes: in the window, at its edges, in the read-only page, unmapped, or not canonical. */
+  #address(width: number): number | bigint {
+    const random = this.#random;
+    const choice = random.below(40);
+    if (choice === 0) return READ_ONLY - random.below(width + 1);
+    if (choice === 1) return DATA_END - random.below(width + 1);
+    if (choice === 2) return DATA - random.below(width + 1);
+    if (choice === 3) return READ_ONLY + random.below(0x1000 - width);
+    if (choice === 4)
+      return random.pick([0x3000_0000n, 0x8000_0000_0000n - BigInt(random.below(width + 1)), 0x1234_0000_0000_0000n]);
+    if (choice === 5) return DATA + 0x1000 * (1 + random.below(3)) - random.below(width + 1);
+    const address = DATA + 0x200 + random.below(0x3000);
+    return choice < 28 ? address & -16 : address;
+  }
+
+  #store(address: bigint, bytes: Uint8Array): void {
+    if (address >= BigInt(DATA) && address + BigInt(bytes.length) <= BigInt(READ_ONLY)) {
+      this.#stores.push(`m=${address.toString(16)}:${hexadecimal(bytes)}`);
+    }
+  }
+
+  /** REX or VEX, opcode, ModRM with its address, immediates. */
+  #body(form: Form, encoding: ReturnType<typeof parseEncoding>): number[] {
+    const random = this.#random;
+    const { memory, register, immediates } = operandsOf(form);
+    const opcode = random.pick(encoding.opcodes);
+    const tail: number[] = [];
+    if (encoding.modrm) {
+      const index = encoding.modrmIndices ? random.pick(encoding.modrmIndices) : random.below(72);
+      const memoryForm =
+        index < 8 &&
+        memory !== undefined &&
+        !register &&
+        !form.operands.some(({ method }) => method === 'C' || method === 'D');
+      if (encoding.modrmIndices === undefined && memory && random.chance(0.5))
+        tail.push(...this.#memory(form, random.below(8), immediates));
+      else if (memoryForm) tail.push(...this.#memory(form, index, immediates));
+      else tail.push(index < 8 ? 0xc0 | (index << 3) | random.below(8) : 0xb8 + index);
+    }
+    if (form.operands.some(({ method }) => method === 'O')) tail.push(...this.#moffs());
+    tail.push(...this.#immediates(form, immediates));
+    if (form.encoding.startsWith('VEX'))
+      return [...this.#vex(form, encoding.map, encoding.prefixes[0]!), opcode, ...tail];
+    const escapes = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][encoding.map]!;
+    return [...(this.#rex ? [this.#rex] : []), ...escapes, opcode, ...tail];
+  }
+
+  #vex(form: Form, map: number, pp: number): number[] {
+    const random = this.#random;
+    const vvvv = form.operands.some(({ method }) => method === 'B') ? random.below(16) : 0;
+    const inverted = ~(((this.#rex & 4) << 5) | ((this.#rex & 2) << 5) | ((this.#rex & 1) << 5)) & 0xe0;
+    return [0xc4, inverted | (map - 3), ((this.#rex & 8) << 4) | ((~vvvv & 15) << 3) | pp];
+  }
+
+  #moffs(): number[] {
+    const address = BigInt(this.#address(8));
+    if (this.#random.chance(0.2) && address < 1n << 32n) {
+      this.#prefixes.push(0x67);
+      return [...little(address, 4)];
+    }
+    return [...little(address, 8)];
+  }
+
+  /** ModRM, SIB and displacement whose effective address is one of `#address`; sets the registers to match. */
+  #memory(form: Form, digit: number, immediates: readonly Operand[]): number[] {
+    const random = this.#random;
+    const width = form.mnemonic.startsWith('FX') ? 512 : 16;
+    let target = BigInt(this.#address(width));
+    this.#memoryContents(form, target);
+    if (random.chance(0.06)) {
+      const base = random.pick([0x1000n, 0x1234_5678n, 0x7fff_0000_0000n]);
+      const segment = random.pick([
+        ['fs', 0x64],
+        ['gs', 0x65],
+      ] as const);
+      this.#prefixes.push(segment[1]);
+      this.#fields.push(`${segment[0]}=${base.toString(16)}`);
+      target = BigInt.asUintN(64, target - base);
+    }
+    const narrow = target < 1n << 32n && random.chance(0.06);
+    if (narrow) this.#prefixes.push(0x67);
+    const set = (register: number, value: bigint) => {
+      const high = narrow ? random.bits64() << 32n : 0n;
+      this.#registers[register] = BigInt.asUintN(64, BigInt.asUintN(narrow ? 32 : 64, value) + high);
+    };
+    const digitBits = digit << 3;
+    const shape = random.below(10);
+    if (shape === 0 && target < 0x7000_0000n) return [digitBits | 4, 0x25, ...little(target, 4)];
+    if (shape === 1 && target < 0x7000_0000n) return this.#ripRelative(digitBits, target, form, immediates);
+    const size = random.pick([0, 1, 4]);
+    const displacement = size === 1 ? random.below(256) - 128 : size === 4 ? random.bits() | 0 : 0;
+    const bytes = [...little(BigInt(displacement), size)];
+    const mod = size === 4 ? 2 : size;
+    if (shape < 6) {
+      const low = random.below(8);
+      if (low === RSP || (low === RBP && mod === 0)) return this.#memory(form, digit, immediates);
+      set(low | ((this.#rex & 1) << 3), target - BigInt(displacement));
+      return [(mod << 6) | digitBits | low, ...bytes];
+    }
+    const low = random.below(8);
+    const indexLow = random.below(8);
+    if (low === RBP && mod === 0) return this.#memory(form, digit, immediates);
+    const scale = random.below(4);
+    const base = low | ((this.#rex & 1) << 3);
+    const index = indexLow | ((this.#rex & 2) << 2);
+    if (index === base) return this.#memory(form, digit, immediates);
+    let rest = target - BigInt(displacement);
+    if (index !== RSP) rest -= this.#registers[index]! << BigInt(scale);
+    set(base, rest);
+    return [(mod << 6) | digitBits | 4, (scale << 6) | (indexLow << 3) | low, ...bytes];
+  }
+
+  /** Displacement from the end of the instruction, whose length the rest of it decides. */
+  #ripRelative(digitBits: number, target: bigint, form: Form, immediates: readonly Operand[]): number[] {
+    const encoding = parseEncoding(form);
+    const head =
+      this.#prefixes.length + (form.encoding.startsWith('VEX') ? 4 : [1, 2, 3, 3][encoding.map]! + (this.#rex ? 1 : 0));
+    const tail = immediates.reduce((sum, operand) => sum + this.#immediateBytes(operand), 0);
+    this.#at = CODE_PAGE + 0x800;
+    const displacement = target - BigInt(this.#at + head + 5 + tail);
+    return [digitBits | 5, ...little(displacement, 4)];
+  }
+
+  /** What the memory operand should hold for the instruction to do something. */
+  #memoryContents(form: Form, target: bigint): void {
+    const random = this.#random;
+    const { mnemonic, feature } = form;
+    if (mnemonic.startsWith('CMPXCHG')) {
+      const bytes = random.bytes(16);
+      this.#store(target, bytes);
+      if (random.chance(0.6)) {
+        const size = mnemonic === 'CMPXCHG8B' ? 4 : 8;
+        const word = (at: number) =>
+          bytes.subarray(at, at + size).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+        this.#registers[0] = word(0);
+        this.#registers[2] = word(size);
+      }
+    } else if (mnemonic === 'JMPF' || mnemonic === 'CALLF') {
+      const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
+      const selector = random.chance(0.6) ? 0x33 : random.pick(SELECTORS);
+      this.#store(
+        target,
+        Uint8Array.from([...little(BigInt(CODE_PAGE + random.below(4096)), size), ...little(BigInt(selector), 2)]),
+      );
+    } else if (mnemonic === 'JMP' || mnemonic === 'CALL') {
+      this.#store(target, little(BigInt(CODE_PAGE + random.below(4096)), 8));
+    } else if (
+      /^(LSS|LFS|LGS)$/.test(mnemonic) ||
+      form.operands.some(({ method, type }) => method === 'S' || type === 'vw')
+    ) {
+      this.#store(target, little(BigInt(random.pick(SELECTORS)), 2));
+    } else if (mnemonic === 'LDMXCSR' || mnemonic === 'FXRSTOR') {
+      this.#store(target, little(BigInt(random.bits() & (random.chance(0.8) ? 0xffff : 0x1ffff)), 4));
+    } else if (feature === 'sse' || feature === 'sse2') {
+      const doubles = form.operands.some(({ type }) => type === 'pd' || type === 'sd');
+      this.#store(
+        target,
+        this.#vector(
+          form.operands.every(({ type }) => type === 'dq' || type === 'b'),
+          doubles,
+        ),
+      );
+    } else if (random.chance(0.5)) {
+      this.#store(target, little(random.integer(), 8));
+    }
+  }
+
+  #immediateBytes(operand: Operand): number {
+    const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
+    return { b: 1, w: 2, z: Math.min(size, 4), v: size }[operand.type] ?? 1;
+  }
+
+  #immediates(form: Form, immediates: readonly Operand[]): number[] {
+    const random = this.#random;
+    return immediates.flatMap((operand) => {
+      const size = operand.method === 'J' && operand.type === 'z' ? 4 : this.#immediateBytes(operand);
+      if (operand.method === 'J')
+        return [...little(BigInt(size === 1 ? random.below(256) - 128 : random.below(0x1000) - 0x800), size)];
+      if (form.mnemonic === 'INT') return [random.pick([0, 1, 3, 4, 13, 14, 32, 33, 255])];
+      if (form.mnemonic === 'ENTER')
+        return operand.type === 'w' ? [...little(BigInt(random.below(64) * 8), 2)] : [random.below(40)];
+      if (form.mnemonic === 'RET' || form.mnemonic === 'RETF') return [...little(BigInt(random.below(64) * 8), 2)];
+      return [...little(random.integer(), size)];
+    });
+  }
+}
+
+/** `count` low bytes of a value, least significant first. */
+function little(value: bigint, count: number): Uint8Array {
+  return Uint8Array.from({ length: count }, (_, index) => Number((value >> BigInt(8 * index)) & 0xffn));
+}
+
+function hexadecimal(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Forms of 64-bit mode with their features implemented, without the excluded ones. */
+export function exercisedForms(): readonly Form[] {
+  return FORMS.filter(
+    ({ invalid64, feature, mnemonic, name }) =>
+      !invalid64 && (!feature || IMPLEMENTED_FEATURES.has(feature)) && !(mnemonic in EXCLUDED) && !(name in EXCLUDED),
+  );
+}
