@@ -18,6 +18,11 @@ interface QueuedAlarm {
  * Alarms are one sorted queue: nothing polls.
  */
 export class VirtualClock implements Clock {
+  /** The earliest deadline has become earlier than it was. */
+  onEarlierDeadline?: () => void;
+  /** True while the processor executes: what arrives then arrives behind the current instruction. */
+  running = false;
+
   readonly #instructions: () => number;
   readonly #queue: QueuedAlarm[] = [];
   #idle = 0;
@@ -30,6 +35,11 @@ export class VirtualClock implements Clock {
 
   get now(): number {
     return this.#instructions() + this.#idle;
+  }
+
+  /** The first moment at which something from outside the machine can arrive. */
+  get arrivalTime(): number {
+    return this.running ? this.now + 1 : this.now;
   }
 
   /** Nanoseconds that passed while the processor was halted. */
@@ -52,6 +62,7 @@ export class VirtualClock implements Clock {
           other.deadline < deadline || (other.deadline === deadline && other.order < alarm.order);
         const position = this.#queue.findIndex((other) => !before(other));
         this.#queue.splice(position < 0 ? this.#queue.length : position, 0, alarm);
+        if (this.#queue[0] === alarm) this.onEarlierDeadline?.();
       },
       clear: () => this.#remove(alarm),
     };

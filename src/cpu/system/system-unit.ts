@@ -137,9 +137,9 @@ export class SystemUnit {
   #deliver(vector: number, source: EventSource, errorCode?: number, address?: bigint): boolean {
     this.state.set('halted', 0);
     this.state.set('interruptShadow', SHADOW.none);
+    if (vector === Vector.PAGE_FAULT && address !== undefined) this.state.set64('cr2', address);
     let [current, origin, code, linear] = [vector, source, errorCode, address];
     for (;;) {
-      if (current === Vector.PAGE_FAULT && linear !== undefined) this.state.set64('cr2', linear);
       if (current === Vector.DEBUG && origin === 'exception') this.#leaveGeneralDetect();
       this.hooks.event?.(origin, current, code, linear);
       try {
@@ -148,8 +148,8 @@ export class SystemUnit {
       } catch (met) {
         if (!(met instanceof GuestException)) throw met;
         const outcome = origin === 'exception' ? combine(current, met.vector) : 'serial';
-        if (outcome === 'shutdown') return false;
         if (met.vector === Vector.PAGE_FAULT && met.address !== undefined) this.state.set64('cr2', met.address);
+        if (outcome === 'shutdown') return false;
         const double = outcome === 'double fault';
         [current, origin] = [double ? Vector.DOUBLE_FAULT : met.vector, 'exception'];
         [code, linear] = double ? [0, undefined] : [met.errorCode, met.address];
