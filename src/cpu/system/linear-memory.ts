@@ -62,16 +62,45 @@ export class LinearMemory {
 
   /** @param length at most one page @throws GuestException #PF */
   readBytes(address: bigint, length: number, access: number): Uint8Array {
-    this.check(address, length, access);
     const bytes = new Uint8Array(length);
-    for (let i = 0; i < length; i++) bytes[i] = Number(this.read(address + BigInt(i), 1, access));
+    this.#eachPart(address, length, access, (physical, start, end) => {
+      if (physical + end - start <= this.#state.memoryBytes) {
+        bytes.set(this.#state.guestRam.subarray(physical, physical + end - start), start);
+        return;
+      }
+      for (let i = start; i < end; i++) bytes[i] = Number(this.#readPhysical(physical + i - start, 1));
+    });
     return bytes;
   }
 
-  /** @throws GuestException #PF before the first byte is written */
+  /** @param bytes at most one page @throws GuestException #PF before the first byte is written */
   writeBytes(address: bigint, bytes: Uint8Array, access: number): void {
-    this.check(address, bytes.length, access | Access.WRITE);
-    for (const [i, byte] of bytes.entries()) this.write(address + BigInt(i), 1, BigInt(byte), access);
+    this.#eachPart(address, bytes.length, access | Access.WRITE, (physical, start, end) => {
+      if (physical + end - start <= this.#state.memoryBytes) {
+        this.#state.guestRam.set(bytes.subarray(start, end), physical);
+        this.#reportCodeWrite(physical, end - start);
+        return;
+      }
+      for (let i = start; i < end; i++) this.#writePhysical(physical + i - start, 1, BigInt(bytes[i] as number));
+    });
+  }
+
+  /** Splits a range of at most a page where it crosses one, after both parts have been translated. */
+  #eachPart(
+    address: bigint,
+    length: number,
+    access: number,
+    act: (physical: number, start: number, end: number) => void,
+  ): void {
+    const first = this.translate(address, access);
+    if (!crosses(address, length)) {
+      act(first, 0, length);
+      return;
+    }
+    const split = PAGE - Number(address & 0xfffn);
+    const second = this.translate(address + BigInt(split), access);
+    act(first, 0, split);
+    act(second, split, length);
   }
 
   /** Raises the fault that an access to at most a page would, without making it. */
@@ -115,8 +144,12 @@ export class LinearMemory {
     else if (width === 2) view.setUint16(host, low, true);
     else if (width === 4) view.setUint32(host, low, true);
     else view.setBigUint64(host, value, true);
+    this.#reportCodeWrite(physical, width);
+  }
+
+  #reportCodeWrite(physical: number, bytes: number): void {
     const page = Math.floor(physical / PAGE);
-    if (this.#state.u64[(CODE_GRANULES >>> 3) + page] !== 0n) this.onCodeWrite(physical, width);
+    if (this.#state.u64[(CODE_GRANULES >>> 3) + page] !== 0n) this.onCodeWrite(physical, bytes);
   }
 }
 

@@ -202,7 +202,7 @@ export const descriptorInstructions: readonly (readonly [string, InstructionFunc
   ['LTR', loadTaskRegister],
   ['SLDT', storeSelector(LDTR)],
   ['STR', storeSelector(TR)],
-  ['LAR', inspectDescriptor(LAR_TYPES, LAR_TYPES_LONG, ({ high }) => high & 0x00f0_ff00)],
+  ['LAR', inspectDescriptor(LAR_TYPES, LAR_TYPES_LONG, ({ high }) => high & 0x00ff_ff00)],
   ['LSL', inspectDescriptor(LSL_TYPES, LSL_TYPES_LONG, ({ limit }) => limit)],
   ['VERR', verify(({ isReadable }) => isReadable)],
   ['VERW', verify(({ isWritable }) => isWritable)],

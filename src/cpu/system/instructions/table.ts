@@ -5,6 +5,7 @@ import { farTransferInstructions } from './far-transfers.ts';
 import { flagAndPortInstructions } from './flags-and-ports.ts';
 import { processorInstructions } from './processor.ts';
 import { systemCallInstructions } from './system-calls.ts';
+import { x87ControlInstructions } from './x87-control.ts';
 
 /** Every instruction whose meaning is written in TypeScript, by form name (`MOV_Rn_Cn`) or, for all forms, by mnemonic. */
 export const systemInstructions: ReadonlyMap<string, InstructionFunction> = new Map([
@@ -14,4 +15,5 @@ export const systemInstructions: ReadonlyMap<string, InstructionFunction> = new 
   ...flagAndPortInstructions,
   ...processorInstructions,
   ...systemCallInstructions,
+  ...x87ControlInstructions,
 ]);
