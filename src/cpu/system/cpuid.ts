@@ -1,21 +1,42 @@
 /** CPUID: what this processor is and what it can do (SDM vol. 2A, CPUID; AMD APM vol. 3 appendix E for leaves 8000_00xxH). */
 
+import { type Feature, IMPLEMENTED_FEATURES } from '../decode/features.ts';
 import { PHYSICAL_ADDRESS_BITS } from './page-walk.ts';
 
 type Register = 'eax' | 'ebx' | 'ecx' | 'edx';
 
-interface Feature {
+interface CpuidBit {
   readonly leaf: number;
   readonly register: Register;
   readonly bit: number;
 }
 
-/** Every advertised feature. An instruction set enters this list when its tests pass, never before. */
-const features: Readonly<Record<string, Feature>> = {
-  CX16: { leaf: 1, register: 'ecx', bit: 13 },
+/** Features whose instructions the opcode table knows: advertised exactly when they execute. */
+const instructionSets: Readonly<Partial<Record<Feature, CpuidBit>>> = {
+  x87: { leaf: 1, register: 'edx', bit: 0 },
+  mmx: { leaf: 1, register: 'edx', bit: 23 },
+  sse: { leaf: 1, register: 'edx', bit: 25 },
+  sse2: { leaf: 1, register: 'edx', bit: 26 },
+  sse3: { leaf: 1, register: 'ecx', bit: 0 },
+  cx16: { leaf: 1, register: 'ecx', bit: 13 },
+  movbe: { leaf: 1, register: 'ecx', bit: 22 },
+  popcnt: { leaf: 1, register: 'ecx', bit: 23 },
+  lzcnt: { leaf: 0x8000_0001, register: 'ecx', bit: 5 },
+  bmi1: { leaf: 7, register: 'ebx', bit: 3 },
+  bmi2: { leaf: 7, register: 'ebx', bit: 8 },
+  adx: { leaf: 7, register: 'ebx', bit: 19 },
+  fsgsbase: { leaf: 7, register: 'ebx', bit: 0 },
+  invpcid: { leaf: 7, register: 'ebx', bit: 10 },
+  smap: { leaf: 7, register: 'ebx', bit: 20 },
+  rdpid: { leaf: 7, register: 'ecx', bit: 22 },
+  rdtscp: { leaf: 0x8000_0001, register: 'edx', bit: 27 },
+};
+
+/** What the rest of the processor does. */
+const capabilities = {
   PCID: { leaf: 1, register: 'ecx', bit: 17 },
   X2APIC: { leaf: 1, register: 'ecx', bit: 21 },
-  'TSC-DEADLINE': { leaf: 1, register: 'ecx', bit: 24 },
+  TSC_DEADLINE: { leaf: 1, register: 'ecx', bit: 24 },
   DE: { leaf: 1, register: 'edx', bit: 2 },
   PSE: { leaf: 1, register: 'edx', bit: 3 },
   TSC: { leaf: 1, register: 'edx', bit: 4 },
@@ -27,24 +48,23 @@ const features: Readonly<Record<string, Feature>> = {
   PGE: { leaf: 1, register: 'edx', bit: 13 },
   CMOV: { leaf: 1, register: 'edx', bit: 15 },
   PAT: { leaf: 1, register: 'edx', bit: 16 },
-  'PSE-36': { leaf: 1, register: 'edx', bit: 17 },
+  PSE_36: { leaf: 1, register: 'edx', bit: 17 },
   CLFSH: { leaf: 1, register: 'edx', bit: 19 },
   FXSR: { leaf: 1, register: 'edx', bit: 24 },
-  SSE: { leaf: 1, register: 'edx', bit: 25 },
-  SSE2: { leaf: 1, register: 'edx', bit: 26 },
-  FSGSBASE: { leaf: 7, register: 'ebx', bit: 0 },
   TSC_ADJUST: { leaf: 7, register: 'ebx', bit: 1 },
   SMEP: { leaf: 7, register: 'ebx', bit: 7 },
-  INVPCID: { leaf: 7, register: 'ebx', bit: 10 },
-  SMAP: { leaf: 7, register: 'ebx', bit: 20 },
   ARCH_CAPABILITIES: { leaf: 7, register: 'edx', bit: 29 },
-  'LAHF-SAHF': { leaf: 0x8000_0001, register: 'ecx', bit: 0 },
+  LAHF_SAHF: { leaf: 0x8000_0001, register: 'ecx', bit: 0 },
   NX: { leaf: 0x8000_0001, register: 'edx', bit: 20 },
-  'PAGE-1GB': { leaf: 0x8000_0001, register: 'edx', bit: 26 },
-  RDTSCP: { leaf: 0x8000_0001, register: 'edx', bit: 27 },
+  PAGE_1GB: { leaf: 0x8000_0001, register: 'edx', bit: 26 },
   LM: { leaf: 0x8000_0001, register: 'edx', bit: 29 },
-  'INVARIANT-TSC': { leaf: 0x8000_0007, register: 'edx', bit: 8 },
-};
+  INVARIANT_TSC: { leaf: 0x8000_0007, register: 'edx', bit: 8 },
+} as const satisfies Readonly<Record<string, CpuidBit>>;
+
+const advertised: readonly CpuidBit[] = [
+  ...Object.values(capabilities),
+  ...[...IMPLEMENTED_FEATURES].flatMap((name) => instructionSets[name] ?? []),
+];
 
 const APIC_FEATURE = 1 << 9;
 const SYSCALL_FEATURE = 1 << 11;
@@ -85,17 +105,12 @@ export function cpuid(leaf: number, subleaf: number, context: CpuidContext): Cpu
   const index = clampLeaf(leaf >>> 0);
   const result = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
   if (subleaf === 0 || index !== 7) {
-    for (const feature of Object.values(features)) {
-      if (feature.leaf === index) result[feature.register] |= 1 << feature.bit;
+    for (const { leaf: home, register, bit } of advertised) {
+      if (home === index) result[register] |= 1 << bit;
     }
   }
   identify(index, subleaf, context, result);
   return result;
-}
-
-/** Whether CPUID advertises a feature by the SDM's name. */
-export function advertises(name: string): boolean {
-  return name in features;
 }
 
 function clampLeaf(leaf: number): number {

@@ -15,6 +15,7 @@ import { Access, PageWalker, type WalkLevel } from './page-walk.ts';
 import { resetState } from './reset.ts';
 import { Segmentation } from './segments.ts';
 import { Fill, Tlb } from './tlb.ts';
+import { requireVectors, usesVectors } from './vector-access.ts';
 import { combine, Vector } from './vectors.ts';
 
 /** Meaning of a mnemonic: RIP already points behind the instruction; a throw leaves the state as it was but for RIP. */
@@ -82,9 +83,10 @@ export class SystemUnit {
   /** @throws GuestException as the instruction does; privilege is checked here for the forms marked `priv` */
   execute(instruction: Instruction): void {
     const form = instruction.description;
+    if (form.privileged && this.state.cpl !== 0) throw generalProtection();
+    if (usesVectors(form)) requireVectors(this.state);
     const meaning = systemInstructions.get(form.name) ?? systemInstructions.get(form.mnemonic);
     if (meaning === undefined) throw undefinedOpcode();
-    if (form.privileged && this.state.cpl !== 0) throw generalProtection();
     meaning(this, instruction);
   }
 
