@@ -74,8 +74,10 @@ export const FIELDS = {
   deviceAccess: { address: CPU_BLOCK + 0x264, width: 4 },
   /** A value crossing between WebAssembly and TypeScript as two 32-bit halves. */
   transfer: { address: CPU_BLOCK + 0x268, width: 8 },
-  /** Host address of the last translation made by the slow path; 0 when it did not end in RAM. */
-  translatedHost: { address: CPU_BLOCK + 0x270, width: 4 },
+  /** Host address of guest physical address 0. */
+  ramAddress: { address: CPU_BLOCK + 0x270, width: 4 },
+  /** Most iterations of a repeated string instruction before it pauses. */
+  stringLimit: { address: CPU_BLOCK + 0x2f8, width: 4 },
   /** 1 from the delivery of an NMI until the next IRET. */
   nmiBlocked: { address: CPU_BLOCK + 0x274, width: 4 },
   /** 1 when an NMI has arrived and has not been delivered. */
@@ -96,8 +98,11 @@ export const ZERO_SLOT = CPU_BLOCK + 0x80;
 export const XMM = CPU_BLOCK + 0x400;
 /** x87 register image R0-R7 (physical, not stack order), ten bytes each in 16-byte slots. */
 export const X87_REGISTERS = CPU_BLOCK + 0x500;
-/** Scratch for the slow path's split accesses. */
-export const SCRATCH = CPU_BLOCK + 0x680;
+/** Sixteen bytes in which the slow path puts split accesses together. */
+export const SCRATCH = CPU_BLOCK + 0x6a0;
+/** Records (interpreter/records.ts) that stand at fixed places: leave the interpreter; go where `rip` says. */
+export const EXIT_RECORD = CPU_BLOCK + 0x700;
+export const INDIRECT_RECORD = CPU_BLOCK + 0x740;
 
 /** The four PDPTE registers of PAE paging, 8 bytes each. */
 export const PDPTES = CPU_BLOCK + 0x700;
@@ -122,6 +127,8 @@ export const FS = 4;
 export const GS = 5;
 export const LDTR = 6;
 export const TR = 7;
+/** A segment whose base is always zero: what ES, CS, SS and DS are in 64-bit mode. */
+export const FLAT_SEGMENT = 8;
 
 /** Bits of the mode word, derived from the rest of the state by CpuState.updateMode. */
 export const MODE = {
@@ -137,9 +144,11 @@ export const MODE = {
   longActive: 1 << 7,
   /** CR0.AM, RFLAGS.AC and CPL 3: every access takes the slow path, which checks alignment. */
   alignmentCheck: 1 << 8,
+  /** SSE instructions may execute: CR0.EM and TS clear, CR4.OSFXSR set. */
+  sse: 1 << 9,
 } as const;
 /** The mode bits that decide how bytes are decoded. */
-export const MODE_DECODE_MASK = MODE.code64 | MODE.code32 | MODE.stack32 | MODE.protected;
+export const MODE_DECODE_MASK = MODE.code64 | MODE.code32 | MODE.stack32 | MODE.sse;
 
 /** Values of interruptShadow. */
 export const SHADOW = { none: 0, sti: 1, movSs: 2 } as const;

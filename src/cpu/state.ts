@@ -14,6 +14,7 @@ import {
   MMU_SUPERVISOR_USER_ACCESS,
   MMU_USER,
   MODE,
+  MODE_DECODE_MASK,
   placeRam,
   SEGMENT_ATTRIBUTES,
   SEGMENT_BASE,
@@ -70,6 +71,8 @@ export class Segment {
 const CR0_PE = 1n << 0n;
 const CR0_AM = 1n << 18n;
 const CR0_PG = 1n << 31n;
+const CR0_EM_TS = (1n << 2n) | (1n << 3n);
+const CR4_OSFXSR = 1n << 9n;
 const CR4_SMAP = 1n << 21n;
 const EFER_LMA = 1n << 10n;
 const SEGMENT_L = 1 << 13;
@@ -109,6 +112,7 @@ export class CpuState {
     this.guestRam = new Uint8Array(buffer, ram, memoryBytes);
     this.segments = [ES, CS, SS, DS, FS, GS, LDTR, TR].map((index) => new Segment(this, index));
     this.u8.fill(0xff, tlbReadAddress(0), JUMP_CACHE);
+    this.set('ramAddress', ram);
     this.set('systemFlags', RFLAGS_FIXED);
     this.updateMode();
   }
@@ -130,6 +134,13 @@ export class CpuState {
   /** @returns a 64-bit field, unsigned */
   get64(field: FieldName): bigint {
     return this.u64[FIELDS[field].address >> 3]!;
+  }
+  /** @returns the halves of a 64-bit field, signed */
+  get64Low(field: FieldName): number {
+    return this.i32[FIELDS[field].address >> 2]!;
+  }
+  get64High(field: FieldName): number {
+    return this.i32[(FIELDS[field].address >> 2) + 1]!;
   }
   set64(field: FieldName, value: bigint): void {
     this.u64[FIELDS[field].address >> 3] = value;
@@ -195,7 +206,9 @@ export class CpuState {
     if (isProtected) mode |= MODE.protected;
     if (cr0 & CR0_PG) mode |= MODE.paging;
     if (longActive) mode |= MODE.longActive;
+    if ((cr0 & CR0_EM_TS) === 0n && this.get64('cr4') & CR4_OSFXSR) mode |= MODE.sse;
     if (alignmentCheck) mode |= MODE.alignmentCheck;
+    if ((mode ^ this.get('mode')) & MODE_DECODE_MASK) this.forgetFetches();
     this.set('mode', mode);
     this.set('tlbRead', alignmentCheck ? TLB_EMPTY : tlbReadAddress(this.mmuIndex(cpl)));
     this.set('tlbWrite', alignmentCheck ? TLB_EMPTY : tlbWriteAddress(this.mmuIndex(cpl)));

@@ -29,7 +29,10 @@ const WIDTHS: Readonly<Record<string, number>> = {
  * Width of an operand in bits as this instruction has it: of what is accessed when it is in memory, else of the register's part or
  * the immediate after extension. 0 for memory that is only addressed.
  */
-export function operandWidth({ method, type }: Operand, instruction: Instruction): number {
+export function operandWidth(
+  { method, type }: Operand,
+  instruction: Pick<Instruction, 'operandSize' | 'memory' | 'codeSize'>,
+): number {
   const size = instruction.operandSize;
   const y = size === 64 ? 64 : 32;
   switch (type) {

@@ -1,6 +1,20 @@
-import type { Form, Operand } from '../decode/forms.ts';
+import { FORMS, type Form, type Operand } from '../decode/forms.ts';
+import { operandWidth } from '../decode/operands.ts';
 import { KIND, storedKind } from '../flags.ts';
-import { CS, DS, ES, FIELDS, type FieldName, FS, GS, SEGMENT_BASE, SEGMENT_BYTES, SEGMENTS, SS } from '../layout.ts';
+import {
+  CS,
+  DS,
+  ES,
+  FIELDS,
+  type FieldName,
+  FS,
+  GS,
+  SEGMENT_BASE,
+  SEGMENT_BYTES,
+  SEGMENT_SELECTOR,
+  SEGMENTS,
+  SS,
+} from '../layout.ts';
 import {
   type AccessKind,
   type Bits,
@@ -45,7 +59,20 @@ export interface Variant {
   readonly condition: number;
   /** 0, 0xf2 or 0xf3; string instructions only. */
   readonly repeat: number;
+  /** The count of a shift or rotate is an immediate and not 0 modulo the operand's width. */
+  readonly countNonzero: boolean;
 }
+
+const NO_INSTRUCTION: Variant = {
+  form: FORMS[0]!,
+  operandSize: 64,
+  addressSize: 64,
+  stackSize: 64,
+  memory: false,
+  condition: 0,
+  repeat: 0,
+  countNonzero: false,
+};
 
 /** One memory place, addressed once, that is read and then written. */
 interface Place {
@@ -56,19 +83,6 @@ interface Place {
 
 /** Records the meaning of an instruction. Its methods append statements; the values they return are bound at that point. */
 export type Semantics = (context: Context) => void;
-
-const TYPE_BITS: Record<string, number> = {
-  b: 8,
-  w: 16,
-  d: 32,
-  q: 64,
-  dq: 128,
-  x: 128,
-  ps: 128,
-  pd: 128,
-  ss: 32,
-  sd: 64,
-};
 
 /**
  * The builder that semantics talk to. Operands are numbered as the opcode table lists them. Integer operand values are i64,
@@ -94,6 +108,15 @@ export class Context {
     const context = new Context(variant);
     semantics(context);
     return { statements: context.#statements, locals: context.#locals };
+  }
+
+  /** Records a computation over the state that belongs to no instruction. */
+  static recordFunction<T extends ValueType>(
+    body: (context: Context) => Node<T>,
+  ): { program: Program; result: Node<T> } {
+    const context = new Context(NO_INSTRUCTION);
+    const result = body(context);
+    return { program: { statements: context.#statements, locals: context.#locals }, result };
   }
 
   // Values
@@ -145,30 +168,10 @@ export class Context {
   /** Width in bits of an operand, as its type letters say. */
   width(index: number): Bits {
     const operand = this.#operand(index);
-    if (operand.method === 'sI') return this.size;
-    switch (operand.type) {
-      case 'v':
-      case 'rAX':
-        return this.size;
-      case 'z':
-      case 'eAX':
-        return this.size === 64 && operand.method !== 'E' ? 64 : (Math.min(this.size, 32) as Bits);
-      case 'y':
-        return this.size === 64 ? 64 : 32;
-      case 'AL':
-      case 'AH':
-      case 'CL':
-      case '1':
-        return 8;
-      case 'AX':
-      case 'DX':
-        return 16;
-      default: {
-        const bits = TYPE_BITS[operand.type];
-        if (bits === undefined) throw new TypeError(`${this.variant.form.name}: width of ${operand.text}`);
-        return bits as Bits;
-      }
-    }
+    if (operand.type in SEGMENT_NUMBERS) return this.size;
+    if (operand.type === '1') return 8;
+    const { operandSize, memory, stackSize } = this.variant;
+    return operandWidth(operand, { operandSize, memory, codeSize: stackSize === 64 ? 64 : 32 }) as Bits;
   }
 
   /** True when the operand is in memory in this variant. */
@@ -197,6 +200,7 @@ export class Context {
     if (method === 'I') return truncate(this.immediate(), bits);
     if (method === 'sI') return truncate(this.immediate(), this.size);
     if (type === '1') return i64.const(1);
+    if (method === 'fixed' && type in SEGMENT_NUMBERS) return this.#selector(SEGMENT_NUMBERS[type]!);
     if (this.inMemory(index)) {
       const address = this.operandAddress();
       const aligned = false;
@@ -204,6 +208,12 @@ export class Context {
     }
     if ('VWUPQN'.includes(method)) return this.#lane(index, bits);
     return this.readRegister(this.#register(index), bits);
+  }
+
+  #selector(segment: number): I64 {
+    const address = SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_SELECTOR;
+    const selector = this.#bind('i32', (local) => ({ kind: 'readField', local, address, bytes: 4 }));
+    return i64.extend_i32_u(selector);
   }
 
   #lane(index: number, bits: Bits): I64 {
@@ -317,9 +327,22 @@ export class Context {
     this.loadForWrite(address, bits, access);
   }
 
+  /** @param offset cut to the address size @returns its linear address in the segment of the (implied) memory operand */
+  linear(offset: I64): I64 {
+    const base = this.#bind('i64', (local) => ({ kind: 'operandSegment', local }));
+    return this.#segmented(base, offset);
+  }
+  /** @param offset cut to the address size @returns its linear address in ES, which string instructions cannot override */
+  linearInEs(offset: I64): I64 {
+    return this.#segmented(this.segmentBase(ES), offset);
+  }
+  #segmented(base: I64, offset: I64): I64 {
+    const sum = i64.add(base, offset);
+    return this.let(this.variant.stackSize === 64 ? sum : truncate(sum, 32));
+  }
+
   /** @param segment ES to GS @returns its base; in 64-bit mode 0 for all but FS and GS */
   segmentBase(segment: number): I64 {
-    if (this.variant.addressSize === 64 && [ES, CS, SS, DS].includes(segment)) return i64.const(0);
     if (this.variant.stackSize === 64 && segment !== FS && segment !== GS) return i64.const(0);
     const address = SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_BASE;
     return this.#bind('i64', (local) => ({ kind: 'readField', local, address, bytes: 8 }));
@@ -477,6 +500,8 @@ export class Context {
 }
 
 const FIXED_REGISTERS: Record<string, number> = { AL: RAX, AX: RAX, eAX: RAX, rAX: RAX, CL: RCX, DX: RDX, AH: 20 };
+
+const SEGMENT_NUMBERS: Record<string, number> = { ES, CS, SS, DS, FS, GS };
 
 function toReference(register: number | RegisterReference): RegisterReference {
   return typeof register === 'number' ? { field: 'fixed', number: register } : register;

@@ -97,6 +97,8 @@ export type Statement =
   | { readonly kind: 'writeField'; readonly address: number; readonly bytes: 4 | 8; readonly value: Node }
   /** Binds the linear address of the memory operand, segment base included. */
   | { readonly kind: 'operandAddress'; readonly local: LocalNode; readonly offsetOnly: boolean }
+  /** Binds the base of the segment that the instruction's memory operand, written or implied, is in. */
+  | { readonly kind: 'operandSegment'; readonly local: LocalNode }
   /**
    * Loads `bits` at a linear address, zero-extended to i64, or i32, f32, f64, v128 as the local is typed. A load with `place` asks for
    * write permission as well; a store with the same place goes to the same bytes and cannot fault.

@@ -15,7 +15,14 @@ const REAL_MODE_LIMIT = 0xffff;
 const RDX = 2;
 
 /** Fields that a reset does not clear: they belong to the engine. */
-const ENGINE_FIELDS: readonly FieldName[] = ['fetchContext', 'tlbRead', 'tlbWrite', 'mode'];
+const ENGINE_FIELDS: readonly FieldName[] = [
+  'fetchContext',
+  'tlbRead',
+  'tlbWrite',
+  'mode',
+  'ramAddress',
+  'stringLimit',
+];
 
 /** Registers as after a hardware reset. The caller recomputes what is derived from them. */
 export function resetState(state: CpuState): void {

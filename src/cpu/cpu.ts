@@ -1,0 +1,541 @@
+import { type CpuBus, GuestException } from './bus.ts';
+import { DecodeError, Decoder } from './decode/decoder.ts';
+import { FORMS } from './decode/forms.ts';
+import { Instruction } from './decode/instruction.ts';
+import { CodeCache, type CodePage, UNFETCHABLE } from './interpreter/code-cache.ts';
+import { generateInterpreter, type Handlers } from './interpreter/generate.ts';
+import { RecordWriter } from './interpreter/record-writer.ts';
+import * as R from './interpreter/records.ts';
+import { DEVICE_HOST } from './interpreter/shared-functions.ts';
+import { EXIT_RECORD, FIELDS, INDIRECT_RECORD, MODE, MODE_DECODE_MASK, TLB_ENTRIES, TLB_SLOW_WATCH } from './layout.ts';
+import { CpuState } from './state.ts';
+import { SystemUnit } from './system/system-unit.ts';
+import { Fill } from './system/tlb.ts';
+import { Vector } from './system/vectors.ts';
+
+/** Why `run` or `step` came back. `stop`: requestStop was called. `shutdown`: a triple fault. */
+export interface RunExit {
+  readonly reason: 'budget' | 'halt' | 'shutdown' | 'breakpoint' | 'watchpoint' | 'stop';
+  /** Linear address of the breakpoint or of the watched access. */
+  readonly address?: bigint;
+}
+
+const PAGE = 4096;
+/** A run may go on for this many instructions after its ticks are used up: one run's length, entered anywhere, and once more. */
+const MARGIN = 2 * R.RUN_LIMIT;
+/** Instructions between returns to TypeScript: V8 replaces a running function by its optimised version only when it is called. */
+const SLICE = 200_000;
+/** Ticks with which every taken branch comes back. */
+const NO_TICKS = -MARGIN;
+const STRING_LIMIT = 65536;
+const FETCH_CACHE = 1024;
+
+type Run = (record: number, ticks: number) => number;
+
+let shared: { handlers: Handlers; module: WebAssembly.Module } | undefined;
+
+function interpreter(): { handlers: Handlers; module: WebAssembly.Module } {
+  if (shared === undefined) {
+    const handlers = generateInterpreter();
+    shared = { handlers, module: new WebAssembly.Module(handlers.bytes) };
+  }
+  return shared;
+}
+
+/**
+ * The processor: drives the interpreter, hands rare instructions to their TypeScript functions, and takes faults and interrupts.
+ *
+ * Invariants: between calls RIP and instructionCount are exact and no record is half executed. Interrupts are looked at only at
+ * instruction boundaries where something may have raised or allowed one: after TypeScript instructions, after device accesses, and
+ * when a slice is over; the machine ends slices at its next timed event. Nothing depends on how long the host takes.
+ */
+export class Cpu {
+  readonly state: CpuState;
+  readonly memory: WebAssembly.Memory;
+  readonly system: SystemUnit;
+  readonly bus: CpuBus;
+  /** Instructions retired. A HLT counts, a repeated string instruction counts once, a faulting instruction does not. */
+  instructionCount = 0;
+
+  readonly #cache: CodeCache;
+  readonly #writer: RecordWriter;
+  readonly #run: Run;
+  readonly #instruction = new Instruction();
+  /** Recently fetched pages by linear page: tags and what they lead to. */
+  readonly #fetchTags = new Float64Array(FETCH_CACHE).fill(-1);
+  readonly #fetchContexts = new Int32Array(FETCH_CACHE);
+  readonly #fetchPages: (CodePage | undefined)[] = new Array<CodePage | undefined>(FETCH_CACHE).fill(undefined);
+  #page: CodePage | undefined;
+  #codeBase = 0n;
+  /** Record at RIP, when it is known. */
+  #next = 0;
+  /** Record at which the interpreter came back. */
+  #record = 0;
+  #stopRequested = false;
+  #deviceAddress = 0;
+  /** The fault being reported came from an operand whose base register decides between #SS and #GP. */
+  #operandFault = false;
+
+  /** @param options.memoryBytes guest RAM in bytes, a multiple of 4 KiB up to 3 GiB @param options.bus the machine around */
+  constructor({ memoryBytes, bus }: { memoryBytes: number; bus: CpuBus }) {
+    this.state = new CpuState(memoryBytes);
+    this.memory = this.state.memory;
+    this.bus = bus;
+    this.system = new SystemUnit(this.state, bus, { stopRequested: () => this.#stopRequested });
+    this.system.memory.onCodeWrite = (physical, bytes) => this.#cache.invalidate(physical, bytes);
+    this.state.set('stringLimit', STRING_LIMIT);
+    this.#writeFixedRecords();
+    const { handlers, module } = interpreter();
+    this.#writer = new RecordWriter(this.state, handlers);
+    const source = {
+      fetchBehind: (page: CodePage, offset: number) => this.#fetchBehind(page, offset),
+      holdCode: (physicalPage: number) => this.system.tlb.holdCode(physicalPage),
+    };
+    this.#cache = new CodeCache(this.state, new Decoder(), source, this.#writer);
+    const instance = new WebAssembly.Instance(module, {
+      env: {
+        memory: this.memory,
+        fill: (low: number, high: number, size: number, flags: number) => this.#fill(low, high, size, flags),
+        readDevice: (size: number) => this.#readDevice(size),
+        writeDevice: (size: number) => this.#writeDevice(size),
+        codeWritten: (host: number, size: number) => this.#cache.invalidate((host >>> 0) - this.state.ramAddress, size),
+      },
+    });
+    this.#run = instance.exports.run as Run;
+  }
+
+  get guestRam(): Uint8Array {
+    return this.state.guestRam;
+  }
+
+  #writeFixedRecords(): void {
+    this.state.i32[(EXIT_RECORD + R.HANDLER) >> 2] = R.PSEUDO.exit;
+    this.state.i32[(INDIRECT_RECORD + R.HANDLER) >> 2] = R.PSEUDO.indirect;
+  }
+
+  /** Runs until instructionCount reaches `until`, or something stops it. */
+  run(until: number): RunExit {
+    this.#next = 0;
+    for (;;) {
+      const exit = this.#boundary();
+      if (exit) return exit;
+      const left = until - this.instructionCount;
+      if (left <= 0) return { reason: 'budget' };
+      const stopped = this.system.mustStep ? this.#single() : this.#advance(left);
+      if (stopped) return stopped;
+    }
+  }
+
+  /** Executes exactly one instruction, or delivers one event. */
+  step(): RunExit {
+    this.#next = 0;
+    if (this.state.get('halted') !== 0 && !this.system.eventPending) return { reason: 'halt' };
+    if (this.system.eventPending) return this.system.takeEvent() ? { reason: 'budget' } : { reason: 'shutdown' };
+    return this.#single() ?? { reason: 'budget' };
+  }
+
+  /** Makes a running processor come back at the next instruction boundary. */
+  requestStop(): void {
+    this.#stopRequested = true;
+  }
+
+  raiseNmi(): void {
+    this.system.raiseNmi();
+  }
+
+  reset(): void {
+    this.system.reset();
+    this.#cache.clear();
+  }
+
+  /** RAM has been written from outside: by a loader, a device, a debugger. @param address physical @param length in bytes */
+  invalidateCode(address: number, length: number): void {
+    this.#cache.invalidate(address, length);
+  }
+
+  /** @returns the physical address behind a linear one, or undefined; changes nothing and never faults */
+  translate(linear: bigint): number | undefined {
+    return this.system.translate(linear);
+  }
+
+  /** Takes what is due at this instruction boundary. */
+  #boundary(): RunExit | undefined {
+    if (this.#stopRequested) {
+      this.#stopRequested = false;
+      return { reason: 'stop' };
+    }
+    while (this.system.eventPending) {
+      this.#next = 0;
+      if (!this.system.takeEvent()) return { reason: 'shutdown' };
+    }
+    return this.state.get('halted') !== 0 ? { reason: 'halt' } : undefined;
+  }
+
+  #advance(left: number): RunExit | undefined {
+    const record = this.#next || this.#lookup();
+    if (record === 0) return this.#deliverPending();
+    if (left <= MARGIN) return this.#atMost(record, left);
+    return this.#handle(this.#execute(record, Math.min(left - MARGIN, SLICE)));
+  }
+
+  /**
+   * Runs records from one on and accounts for what retired.
+   * @param ticks instructions after which the first taken branch comes back
+   * @returns an R.EXIT; RIP is exact
+   */
+  #execute(record: number, ticks: number): number {
+    const words = this.state.i32;
+    this.#next = 0;
+    const left = this.#run(record, ticks + this.#cache.position(record));
+    const reason = words[FIELDS.exitReason.address >> 2]!;
+    if (reason === R.EXIT.LOOKUP) {
+      this.instructionCount += ticks - left;
+      return reason;
+    }
+    const at = words[FIELDS.exitRecord.address >> 2]!;
+    this.#record = at;
+    this.instructionCount += ticks - (left - this.#cache.position(at));
+    words[FIELDS.rip.address >> 2] = words[(at + R.RIP) >> 2]!;
+    words[(FIELDS.rip.address >> 2) + 1] = words[(at + R.RIP + 4) >> 2]!;
+    return reason;
+  }
+
+  #handle(reason: number): RunExit | undefined {
+    switch (reason) {
+      case R.EXIT.LINK:
+        return this.#link(this.#record);
+      case R.EXIT.LOOKUP:
+        this.#next = this.#lookup();
+        return this.#next === 0 ? this.#deliverPending() : undefined;
+      case R.EXIT.RELOOKUP:
+        return this.#relookup(this.#record);
+      case R.EXIT.HELPER:
+        return this.#helper(this.#record);
+      case R.EXIT.FAULT:
+        return this.#deliverPending();
+      case R.EXIT.DEVICE:
+        return this.#deviceInstruction();
+      default:
+        this.#next = this.#record;
+        return undefined;
+    }
+  }
+
+  #link(stub: number): RunExit | undefined {
+    const { generation } = this.#cache;
+    const record = this.#lookup();
+    if (record === 0) return this.#deliverPending();
+    if (this.#cache.generation === generation) this.#cache.link(stub, record);
+    this.#next = record;
+    return undefined;
+  }
+
+  #relookup(stale: number): RunExit | undefined {
+    const { generation } = this.#cache;
+    const record = this.#lookup();
+    if (record === 0) return this.#deliverPending();
+    if (this.#cache.generation === generation) this.#cache.replace(stale, record, this.#page!);
+    this.#next = record;
+    return undefined;
+  }
+
+  /** Runs no more than `count` instructions, which is at most MARGIN: to a taken branch, or to a record marked for the purpose. */
+  #atMost(record: number, count: number): RunExit | undefined {
+    const words = this.state.i32;
+    const stop = this.#recordAfter(record, count);
+    if (stop < 0) return this.#single();
+    if (stop === 0) return this.#handle(this.#execute(record, NO_TICKS));
+    const handler = words[(stop + R.HANDLER) >> 2]!;
+    words[(stop + R.HANDLER) >> 2] = R.PSEUDO.stop;
+    const reason = this.#execute(record, NO_TICKS);
+    if (words[(stop + R.HANDLER) >> 2] === R.PSEUDO.stop) words[(stop + R.HANDLER) >> 2] = handler;
+    return this.#handle(reason);
+  }
+
+  /**
+   * @returns the record `count` instructions behind one in its run; 0 when the run ends before; -1 when there is none at that place, or
+   * none with exact flags before it
+   */
+  #recordAfter(record: number, count: number): number {
+    const bytes = this.state.u8;
+    const wanted = this.#cache.position(record) + count;
+    let at = record;
+    for (;;) {
+      const marks = bytes[at + R.MARKS]!;
+      if (marks & R.MARK.stub) return 0;
+      const next = this.#cache.position(at) + (marks & R.MARK.fused ? 2 : 1);
+      if (next > wanted) return -1;
+      at += R.RECORD_BYTES;
+      if (this.#cache.position(at) !== next) return 0;
+      if (next === wanted) return bytes[at + R.MARKS]! & R.MARK.staleFlags ? -1 : at;
+    }
+  }
+
+  /** One instruction by itself, with what the debug features ask before and after it. */
+  #single(): RunExit | undefined {
+    const { system, state } = this;
+    try {
+      system.beforeInstruction();
+    } catch (exception) {
+      return this.#deliverThrown(exception);
+    }
+    const before = this.instructionCount;
+    const rip = state.rip;
+    state.set('stringLimit', system.stepTrap ? 1 : STRING_LIMIT);
+    const exit = this.#isolated();
+    state.set('stringLimit', STRING_LIMIT);
+    const paused = system.stepTrap && state.rip === rip && this.#paused;
+    if (this.instructionCount > before || paused) system.retired();
+    return exit;
+  }
+
+  #paused = false;
+
+  /** Decodes and executes the instruction at RIP in a record of its own. */
+  #isolated(): RunExit | undefined {
+    this.#paused = false;
+    if (this.#lookup() === 0) return this.#deliverPending();
+    const record = this.#cache.single(this.#page!, this.#offset());
+    if (record === 0) return this.#deliverPending();
+    const reason = this.#execute(record, NO_TICKS);
+    this.#paused = reason === R.EXIT.RESTART;
+    const exit = reason === R.EXIT.LINK ? undefined : this.#handle(reason);
+    this.#next = 0;
+    return exit;
+  }
+
+  /** Repeats the instruction at RIP, which met a device or a watched page, with access to them. */
+  #deviceInstruction(): RunExit | undefined {
+    this.state.set('deviceAccess', 1);
+    try {
+      return this.#isolated();
+    } finally {
+      this.state.set('deviceAccess', 0);
+    }
+  }
+
+  #offset(): number {
+    return ((this.state.get64Low('rip') - (this.#page!.ripBase | 0)) | 0) & (PAGE - 1);
+  }
+
+  /** @returns the record at RIP, or 0 with a fault to deliver in the fault fields */
+  #lookup(): number {
+    const { state } = this;
+    const low = state.get64Low('rip');
+    const high = state.get64High('rip');
+    const mode = state.get('mode');
+    let linearLow = low;
+    let linearHigh = high;
+    if ((mode & MODE.code64) === 0) {
+      if (low >>> 0 > state.cs.limit) return this.#raise(Vector.GENERAL_PROTECTION, 0);
+      const { base } = state.cs;
+      if (base !== this.#codeBase) {
+        this.#codeBase = base;
+        state.forgetFetches();
+      }
+      linearLow = (low + Number(base)) | 0;
+      linearHigh = 0;
+    }
+    const page = this.#fetchPage(linearLow, linearHigh, low, high, mode);
+    if (page === undefined) return 0;
+    this.#page = page;
+    this.#cache.reserve();
+    const record = this.#cache.record(this.#current(page), this.#offset());
+    if (record !== 0) this.#cache.remember(low, high, record);
+    return record;
+  }
+
+  /** The page again, after a reserve that may have dropped it. */
+  #current(page: CodePage): CodePage {
+    this.#page = this.#cache.page(page.physicalPage, page.ripBase, page.mode);
+    return this.#page;
+  }
+
+  #fetchPage(linearLow: number, linearHigh: number, low: number, high: number, mode: number): CodePage | undefined {
+    const context = this.state.get('fetchContext');
+    const tag = linearHigh * 2 ** 20 + (linearLow >>> 12);
+    const slot = tag & (FETCH_CACHE - 1);
+    if (this.#fetchTags[slot] === tag && this.#fetchContexts[slot] === context) {
+      const known = this.#fetchPages[slot]!;
+      const ripBase = high * 2 ** 32 + (low >>> 0) - (linearLow & (PAGE - 1));
+      if (known.ripBase === ripBase && known.mode === (mode & MODE_DECODE_MASK)) return known;
+    }
+    const code = this.system.fetch(linearLow, linearHigh);
+    if (code === Fill.PAGE_FAULT) {
+      this.#operandFault = false;
+      return undefined;
+    }
+    if (code === Fill.NON_CANONICAL) {
+      this.#raise(Vector.GENERAL_PROTECTION, 0);
+      return undefined;
+    }
+    if (code === Fill.DEVICE) {
+      this.#raise(Vector.INVALID_OPCODE);
+      return undefined;
+    }
+    const physicalPage = Math.floor(this.system.tlb.physical / PAGE);
+    const ripBase = high * 2 ** 32 + (low >>> 0) - (linearLow & (PAGE - 1));
+    const page = this.#cache.page(physicalPage, ripBase, mode & MODE_DECODE_MASK);
+    this.#fetchTags[slot] = tag;
+    this.#fetchContexts[slot] = context;
+    this.#fetchPages[slot] = page;
+    return page;
+  }
+
+  /** CodeSource.fetchBehind: the fault is left in the fault fields. */
+  #fetchBehind(page: CodePage, offset: number): number {
+    const { state } = this;
+    const rip = page.ripBase + offset;
+    const base = state.mode64 ? 0 : Number(state.cs.base);
+    const linear = state.mode64 ? rip : (rip + base) % 2 ** 32;
+    const code = this.system.fetch(linear | 0, Math.floor(linear / 2 ** 32) | 0);
+    if (code === Fill.RAM) return this.system.tlb.physical;
+    this.#operandFault = false;
+    if (code !== Fill.PAGE_FAULT) this.#raise(Vector.GENERAL_PROTECTION, 0);
+    return UNFETCHABLE;
+  }
+
+  /** Leaves an exception in the fault fields. */
+  #raise(vector: number, errorCode?: number): 0 {
+    this.#operandFault = false;
+    this.state.set('faultVector', vector);
+    this.state.set('faultHasErrorCode', errorCode === undefined ? 0 : 1);
+    this.state.set('faultErrorCode', errorCode ?? 0);
+    return 0;
+  }
+
+  #deliverPending(): RunExit | undefined {
+    const { state } = this;
+    const vector = this.#operandFault && this.#isStackOperand() ? Vector.STACK_FAULT : state.get('faultVector');
+    this.#operandFault = false;
+    const errorCode = state.get('faultHasErrorCode') === 0 ? undefined : state.get('faultErrorCode');
+    const address = vector === Vector.PAGE_FAULT ? state.get64('faultAddress') : undefined;
+    return this.#deliver(new GuestException(vector, errorCode, address));
+  }
+
+  #deliverThrown(exception: unknown): RunExit | undefined {
+    if (exception instanceof GuestException) return this.#deliver(exception);
+    throw exception;
+  }
+
+  #deliver(exception: GuestException): RunExit | undefined {
+    this.#next = 0;
+    return this.system.deliver(exception) ? undefined : { reason: 'shutdown' };
+  }
+
+  /** Whether the memory operand of the instruction at RIP is in the stack segment. */
+  #isStackOperand(): boolean {
+    const record = this.#record;
+    if (this.#cache.decode(this.#page!, this.#offset(), this.#instruction) < 0) return record === 0;
+    return this.#instruction.segment === 2;
+  }
+
+  /** Executes the TypeScript function of the instruction at a record. */
+  #helper(record: number): RunExit | undefined {
+    const { state, system } = this;
+    const words = state.i32;
+    const isHelper = words[(record + R.HANDLER) >> 2] === R.PSEUDO.helper;
+    const index = words[(record + R.TARGET) >> 2]!;
+    if (isHelper && index < 0) {
+      return this.#deliver(
+        index === DecodeError.TooLong
+          ? new GuestException(Vector.GENERAL_PROTECTION, 0)
+          : new GuestException(Vector.INVALID_OPCODE),
+      );
+    }
+    const { generation } = this.#cache;
+    const instruction = isHelper ? this.#writer.helpers[index]! : this.#decodeHere();
+    const rip = state.rip;
+    const context = state.get('fetchContext');
+    const next = this.#behind(rip, instruction.length);
+    system.restarted = false;
+    state.rip = next;
+    try {
+      this.#requireSse(instruction);
+      system.execute(instruction);
+    } catch (exception) {
+      state.rip = rip;
+      return this.#deliverThrown(exception);
+    }
+    if (!system.restarted) this.instructionCount++;
+    const goesOn = state.rip === next && state.get('fetchContext') === context && !FORMS[instruction.form]!.endsRun;
+    if (goesOn && this.#cache.generation === generation) this.#next = record + R.RECORD_BYTES;
+    return undefined;
+  }
+
+  #behind(rip: bigint, length: number): bigint {
+    const next = rip + BigInt(length);
+    return this.state.mode64 ? BigInt.asUintN(64, next) : next & 0xffff_ffffn;
+  }
+
+  /** The instruction at RIP, decoded on the spot: its handler has left it to TypeScript. */
+  #decodeHere(): Instruction {
+    this.#lookup();
+    this.#cache.decode(this.#page!, this.#offset(), this.#instruction);
+    return this.#instruction;
+  }
+
+  /** @throws GuestException when SSE is switched off: #UD by CR0.EM or CR4.OSFXSR, #NM by CR0.TS (SDM vol. 3A 13.1) */
+  #requireSse(instruction: Instruction): void {
+    if (this.state.get('mode') & MODE.sse || !this.#writer.usesSse(instruction.form)) return;
+    const CR0_EM = 1n << 2n;
+    const CR4_OSFXSR = 1n << 9n;
+    const enabled = (this.state.get64('cr0') & CR0_EM) === 0n && (this.state.get64('cr4') & CR4_OSFXSR) !== 0n;
+    throw new GuestException(enabled ? Vector.DEVICE_NOT_AVAILABLE : Vector.INVALID_OPCODE);
+  }
+
+  /** The slow path's translation: see Imports.fill. */
+  #fill(low: number, high: number, size: number, flags: number): number {
+    const { state, system } = this;
+    const kind = flags >> 1;
+    const limitViolation = low === 0 && high === -0x80000000;
+    const code = limitViolation ? Fill.NON_CANONICAL : system.fill(low, high, (flags & 1) as 0 | 1);
+    switch (code) {
+      case Fill.RAM:
+        if (this.#isWatched(low, flags & 1) && !this.#watchedAccess(low, high, size, flags & 1)) return 0;
+        return state.ramAddress + system.tlb.physical;
+      case Fill.DEVICE:
+        if (state.get('deviceAccess') === 0) {
+          state.set('exitReason', R.EXIT.DEVICE);
+          return 0;
+        }
+        this.#deviceAddress = system.tlb.physical;
+        return DEVICE_HOST;
+      case Fill.NON_CANONICAL:
+        this.#raise(kind === 1 ? Vector.STACK_FAULT : Vector.GENERAL_PROTECTION, 0);
+        this.#operandFault = kind === 0;
+        break;
+      default:
+        this.#operandFault = false;
+    }
+    state.set('exitReason', R.EXIT.FAULT);
+    return 0;
+  }
+
+  #isWatched(low: number, write: number): boolean {
+    const tlb = this.state.get(write ? 'tlbWrite' : 'tlbRead');
+    const tag = this.state.i32[(tlb >> 2) + ((low >>> 12) & (TLB_ENTRIES - 1)) * 4]!;
+    return (tag & (PAGE - 1)) === TLB_SLOW_WATCH;
+  }
+
+  /** @returns whether the access may go on now */
+  #watchedAccess(low: number, high: number, size: number, write: number): boolean {
+    if (this.state.get('deviceAccess') === 0) {
+      this.state.set('exitReason', R.EXIT.DEVICE);
+      return false;
+    }
+    const linear = BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));
+    if (this.system.debug.dataActive) this.system.debug.dataAccess(linear, size, write === 1);
+    return true;
+  }
+
+  #readDevice(size: number): void {
+    const value = this.bus.readPhysical(this.#deviceAddress, size as 1 | 2 | 4 | 8);
+    this.state.set64('transfer', BigInt.asUintN(size * 8, BigInt(value)));
+  }
+
+  #writeDevice(size: number): void {
+    const value = BigInt.asUintN(size * 8, this.state.get64('transfer'));
+    this.bus.writePhysical(this.#deviceAddress, size as 1 | 2 | 4 | 8, size === 8 ? value : Number(value));
+  }
+}

@@ -1,0 +1,272 @@
+import { EXIT_RECORD, FIELDS, INDIRECT_RECORD, JUMP_CACHE } from '../layout.ts';
+import { Context, type Variant } from '../semantics/context.ts';
+import { fusedCondition } from '../semantics/flags.ts';
+import { semanticsOf } from '../semantics/index.ts';
+import type { Program, Statement } from '../semantics/nodes.ts';
+import { Code, type Label } from '../wasm/code.ts';
+import { ModuleBuilder } from '../wasm/module.ts';
+import { fusedConditions, heatOf } from './hot-forms.ts';
+import { Lowering, type LoweringOptions, type Surroundings } from './lower.ts';
+import * as R from './records.ts';
+import { declareImports, defineSharedFunctions, type SharedFunctions } from './shared-functions.ts';
+import { VariantTable } from './variants.ts';
+
+/** What the run builder must know of a variant, as bits of `Handlers.traits`. */
+export const TRAIT = {
+  /** Looks at the status flags. */
+  readsFlags: 1,
+  /** Replaces all of them, whatever the operands. */
+  writesFlags: 2,
+  /** May fault, leave or restart. */
+  mayStop: 4,
+} as const;
+
+/** Handler numbers of each variant; -1 where there is none. */
+export interface Handlers {
+  readonly table: VariantTable;
+  /** Any addressing; register forms are only here and in `noFlags`. */
+  readonly general: Int32Array;
+  readonly base: Int32Array;
+  readonly index: Int32Array;
+  readonly noFlags: Int32Array;
+  /** Fused with a conditional jump: 32 a variant, by condition code, the upper 16 with an index. */
+  readonly fused: Int32Array;
+  readonly traits: Uint8Array;
+  /** The module whose `run(record, ticks)` executes records. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface Arm {
+  readonly program: Program;
+  readonly options: LoweringOptions;
+}
+
+const PAGES = 65536;
+
+function traitsOf(program: Program): number {
+  let traits = 0;
+  const visit = (statements: readonly Statement[], top: boolean): void => {
+    for (const statement of statements) {
+      const { kind } = statement;
+      if (kind === 'condition' || kind === 'statusFlags') traits |= TRAIT.readsFlags;
+      else if (kind === 'setFlags' && top) traits |= TRAIT.writesFlags;
+      else if (kind === 'if') {
+        visit(statement.whenTrue, false);
+        visit(statement.whenFalse, false);
+      } else if (kind === 'loop') visit(statement.body, false);
+      else if (STOPPING.has(kind)) traits |= TRAIT.mayStop;
+    }
+  };
+  visit(program.statements, true);
+  return traits;
+}
+const STOPPING = new Set<Statement['kind']>(['load', 'store', 'raise', 'leave', 'restart', 'branch', 'jump', 'bulk']);
+
+/** Appends to a comparison the conditional jump that follows it. @returns undefined when the pair has no short cut */
+function fuse(program: Program, condition: number, size: number): Program | undefined {
+  const flags = program.statements.findLast((statement) => statement.kind === 'setFlags');
+  if (flags?.kind !== 'setFlags' || flags.flagKind.kind !== 'constant') return undefined;
+  const kind = Number(flags.flagKind.bits) >> 2;
+  const holds = fusedCondition(condition, kind, flags.a, flags.b, size);
+  return holds && { ...program, statements: [...program.statements, { kind: 'branch', condition: holds }] };
+}
+
+/** Puts the interpreter together: hot variants as arms of one function, the others as functions in a table. */
+class Generator {
+  readonly #table = new VariantTable();
+  readonly #arms: Arm[] = [];
+  readonly #module = new ModuleBuilder();
+  readonly #functions: SharedFunctions;
+  readonly #handlerType: number;
+
+  constructor() {
+    this.#functions = defineSharedFunctions(this.#module, declareImports(this.#module));
+    this.#handlerType = this.#module.type(['i32'], ['i32']);
+  }
+
+  generate(): Handlers {
+    const { variants } = this.#table;
+    const slots = () => new Int32Array(variants.length).fill(-1);
+    const [general, base, index, noFlags] = [slots(), slots(), slots(), slots()];
+    const fused = new Int32Array(variants.length * 32).fill(-1);
+    const traits = new Uint8Array(variants.length);
+    const cold: { variant: number; program: Program }[] = [];
+    variants.forEach((variant, number) => {
+      const program = Context.record(variant, semanticsOf(variant.form)!);
+      traits[number] = traitsOf(program);
+      const heat = heatOf(variant);
+      if (heat.base) base[number] = this.#arm(program, 'base', false);
+      if (heat.index) index[number] = this.#arm(program, 'index', false);
+      if (heat.noFlags) noFlags[number] = this.#arm(program, 'base', true);
+      if (heat.base && !variant.memory) general[number] = base[number]!;
+      else cold.push({ variant: number, program });
+      this.#fuse(variant, number, program, fused);
+    });
+    const first = R.PSEUDO_HANDLERS + this.#arms.length;
+    const functions = cold.map(({ variant, program }, position) => {
+      general[variant] = first + position;
+      return this.#coldFunction(program);
+    });
+    this.#module.element(first, functions);
+    this.#module.export('run', this.#run());
+    const bytes = this.#module.bytes({ minimum: 1, maximum: PAGES });
+    return { table: this.#table, general, base, index, noFlags, fused, traits, bytes };
+  }
+
+  #arm(program: Program, addressing: 'base' | 'index', noFlags: boolean): number {
+    this.#arms.push({ program, options: { addressing, noFlags } });
+    return R.PSEUDO_HANDLERS + this.#arms.length - 1;
+  }
+
+  #fuse(variant: Variant, number: number, program: Program, fused: Int32Array): void {
+    for (const condition of fusedConditions(variant)) {
+      const pair = fuse(program, condition, variant.operandSize);
+      if (pair) fused[number * 32 + condition] = this.#arm(pair, 'base', false);
+    }
+  }
+
+  #coldFunction(program: Program): number {
+    const index = this.#module.declare(['i32'], ['i32']);
+    const code = new Code(1);
+    const leaveTo = (record: number) => code.i32(record).return();
+    const surroundings: Surroundings = {
+      code,
+      functions: this.#functions,
+      record: 0,
+      pushTlb: (write) => code.i32(0).load('i32', 32, FIELDS[write ? 'tlbWrite' : 'tlbRead'].address),
+      exit: () => {
+        code.i32(0).get(0).store('i32', 32, FIELDS.exitRecord.address);
+        leaveTo(EXIT_RECORD);
+      },
+      next: () => code.get(0).i32(R.RECORD_BYTES).op('i32.add').return(),
+      takeBranch: () => {
+        code.i32(0).get(0).load('i64', 64, R.IMMEDIATE).store('i64', 64, FIELDS.rip.address);
+        code.i32(0).get(0).load('i32', 32, R.COST).store('i32', 32, FIELDS.leaveCost.address);
+        leaveTo(INDIRECT_RECORD);
+      },
+      jumpToStack: () => {
+        const target = code.local('i64');
+        code.set(target).i32(0).get(target).store('i64', 64, FIELDS.rip.address);
+        code.i32(0).get(0).load('i32', 32, R.COST).store('i32', 32, FIELDS.leaveCost.address);
+        leaveTo(INDIRECT_RECORD);
+      },
+    };
+    new Lowering(surroundings, { addressing: 'general', noFlags: false }).lower(program);
+    code.unreachable();
+    this.#module.define(index, code);
+    return index;
+  }
+
+  /** run(record, ticks) -> ticks left. `ticks` counts down when control leaves a run; see R.COST and R.POSITION. */
+  #run(): number {
+    const index = this.#module.declare(['i32', 'i32'], ['i32']);
+    const code = new Code(2);
+    const [record, ticks] = [0, 1];
+    const [tlbRead, tlbWrite, target, entry] = [
+      code.local('i32'),
+      code.local('i32'),
+      code.local('i64'),
+      code.local('i32'),
+    ];
+    code.i32(0).i32(R.EXIT.TICKS).store('i32', 32, FIELDS.exitReason.address);
+    code.i32(0).load('i32', 32, FIELDS.tlbRead.address).set(tlbRead);
+    code.i32(0).load('i32', 32, FIELDS.tlbWrite.address).set(tlbWrite);
+    const exit = code.block();
+    const next = code.loop();
+    const indirect = code.block();
+    const surroundings: Surroundings = {
+      code,
+      functions: this.#functions,
+      record,
+      pushTlb: (write) => code.get(write ? tlbWrite : tlbRead),
+      exit: () => code.br(exit),
+      next: () => code.get(record).i32(R.RECORD_BYTES).op('i32.add').set(record).br(next),
+      takeBranch: () => {
+        code.get(ticks).get(record).load('i32', 32, R.COST).op('i32.sub').set(ticks);
+        code.get(record).load('i32', 32, R.TARGET).set(record);
+        code.get(ticks).i32(0).op('i32.lt_s').brIf(exit).br(next);
+      },
+      jumpToStack: () => {
+        code.set(target).get(ticks).get(record).load('i32', 32, R.COST).op('i32.sub').set(ticks).br(indirect);
+      },
+    };
+    const pseudo = this.#pseudoArms(surroundings, { ticks, target, exit, indirect });
+    const count = pseudo.length + this.#arms.length;
+    const otherwise = code.block();
+    const labels: Label[] = Array.from({ length: count }, () => code.block()).reverse();
+    code.get(record).load('i32', 32, R.HANDLER).brTable(labels, otherwise);
+    for (let arm = 0; arm < count; arm++) {
+      code.end();
+      if (arm < pseudo.length) pseudo[arm]!();
+      else {
+        const { program, options } = this.#arms[arm - pseudo.length]!;
+        new Lowering(surroundings, options).lower(program);
+      }
+    }
+    code.end();
+    code.get(record).get(record).load('i32', 32, R.HANDLER).callIndirect(this.#handlerType).set(record).br(next);
+    code.end();
+    this.#jumpThroughCache(code, { record, ticks, target, entry, exit, next });
+    code.end();
+    code.end();
+    code.i32(0).get(record).store('i32', 32, FIELDS.exitRecord.address).get(ticks);
+    this.#module.define(index, code);
+    return index;
+  }
+
+  /** In the order of R.PSEUDO. */
+  #pseudoArms(
+    to: Surroundings,
+    { ticks, target, exit, indirect }: { ticks: number; target: number; exit: Label; indirect: Label },
+  ): (() => void)[] {
+    const { code, record } = to;
+    const leave = (reason: number) => () => {
+      code.i32(0).i32(reason).store('i32', 32, FIELDS.exitReason.address).br(exit);
+    };
+    const jump = () => {
+      code.get(record).load('i64', 64, R.RIP);
+      to.jumpToStack();
+    };
+    const goIndirect = () => {
+      code.i32(0).load('i64', 64, FIELDS.rip.address).set(target);
+      code.get(ticks).i32(0).load('i32', 32, FIELDS.leaveCost.address).op('i32.sub').set(ticks).br(indirect);
+    };
+    const exitFromCold = () => {
+      code.i32(0).load('i32', 32, FIELDS.exitRecord.address).set(record).br(exit);
+    };
+    const { LINK, HELPER, RELOOKUP, STOP, BREAKPOINT } = R.EXIT;
+    const reasons = [HELPER, RELOOKUP, STOP, BREAKPOINT].map(leave);
+    return [leave(LINK), jump, goIndirect, exitFromCold, () => to.takeBranch(), ...reasons];
+  }
+
+  #jumpThroughCache(
+    code: Code,
+    at: { record: number; ticks: number; target: number; entry: number; exit: Label; next: Label },
+  ): void {
+    const { record, ticks, target, entry, exit, next } = at;
+    code.get(target).op('i32.wrap_i64').tee(entry).get(entry).i32(12).op('i32.shr_u').op('i32.xor');
+    code.i32(0xffff).op('i32.and').i32(4).op('i32.shl').tee(entry);
+    code.load('i64', 64, JUMP_CACHE).get(target).op('i64.eq');
+    code
+      .get(entry)
+      .load('i32', 32, JUMP_CACHE + 12)
+      .i32(0)
+      .load('i32', 32, FIELDS.fetchContext.address);
+    code.op('i32.eq').op('i32.and').if();
+    code
+      .get(entry)
+      .load('i32', 32, JUMP_CACHE + 8)
+      .tee(record)
+      .load('i32', 16, R.POSITION);
+    code.get(ticks).op('i32.add').tee(ticks).i32(0).op('i32.lt_s').brIf(exit).br(next).end();
+    code.i32(0).get(target).store('i64', 64, FIELDS.rip.address);
+    code.i32(0).i32(R.EXIT.LOOKUP).store('i32', 32, FIELDS.exitReason.address).br(exit);
+  }
+}
+
+/** Position of a RIP in the jump cache: must agree with the generated code. @param low bits 31:0 */
+export const jumpCacheIndex = (low: number): number => (low ^ (low >>> 12)) & 0xffff;
+
+export function generateInterpreter(): Handlers {
+  return new Generator().generate();
+}

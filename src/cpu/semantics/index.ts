@@ -1,0 +1,30 @@
+import type { Form } from '../decode/forms.ts';
+import { ARITHMETIC } from './arithmetic.ts';
+import type { Semantics } from './context.ts';
+import { CONTROL } from './control.ts';
+import { LOGIC } from './logic.ts';
+import { MOVE } from './move.ts';
+import { SHIFT } from './shift.ts';
+import { SSE_SEMANTICS } from './sse.ts';
+import { STACK } from './stack.ts';
+
+const BY_MNEMONIC: Readonly<Record<string, Semantics>> = {
+  ...ARITHMETIC,
+  ...CONTROL,
+  ...LOGIC,
+  ...MOVE,
+  ...SHIFT,
+  ...SSE_SEMANTICS,
+  ...STACK,
+};
+
+const SEGMENT_OPERAND = /^(Sw|ES|CS|SS|DS|FS|GS)$/;
+
+/**
+ * @returns the meaning of a form, or undefined when it is a TypeScript function: loading or storing a segment register is one,
+ * whatever the mnemonic; pushing one is not
+ */
+export function semanticsOf(form: Form): Semantics | undefined {
+  if (form.mnemonic !== 'PUSH' && form.operands.some(({ text }) => SEGMENT_OPERAND.test(text))) return undefined;
+  return BY_MNEMONIC[form.mnemonic];
+}
