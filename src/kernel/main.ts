@@ -1,0 +1,105 @@
+/** The order in which the kernel comes up. */
+import { addressOf, array, assert, bytes, linkerSymbol, mem, phys, type u32, u64, type VirtAddr, virt } from '#dialect';
+import { bootModuleSize, bootModuleStart, Protocol, readBootInformation } from './boot/boot-information.ts';
+import { initWord, initWordCount, MOST_INIT_WORDS } from './boot/command-line.ts';
+import { print } from './console/print.ts';
+import { enableSerialInterrupt, initializeSerial } from './console/serial.ts';
+import { setInitramfs } from './initramfs/cpio.ts';
+import { freeFrameCount, openFrames, reserveRange, resetFrames } from './memory/frames.ts';
+import { initializeKernelSpace } from './memory/kernel-space.ts';
+import { directMap, KERNEL_BASE } from './memory/layout.ts';
+import { createInitProcess } from './process/creation.ts';
+import { calibrateClocks, startTicking, tscFrequency } from './processor/clock.ts';
+import { initializeFeatures } from './processor/features.ts';
+import { routeSerialInterrupt } from './processor/io-apic.ts';
+import { initializeLocalApic } from './processor/local-apic.ts';
+import { initializePerCpu } from './processor/per-cpu.ts';
+import { maskLegacyInterrupts } from './processor/pic8259.ts';
+import { powerOff } from './processor/power.ts';
+import { initializeSegments } from './processor/segments.ts';
+import { initializeTraps } from './processor/traps.ts';
+import { runIdle } from './sched/scheduler.ts';
+import { initializeSystemCalls } from './syscall/entry.ts';
+
+export { multibootEntry, pvhEntry } from './boot/entry.boot.ts';
+export { onPanic } from './console/panic.ts';
+
+const MIB_FRAMES = 256n;
+/** What runs when the command line names no program. */
+const defaultInit = bytes('/bin/init\0');
+/** Status of a machine whose first program could not be started. */
+const NO_INIT_STATUS = 126;
+const initPointers = array(u64, MOST_INIT_WORDS + 1);
+
+/** Called once, by the boot code, on the boot stack with interrupts off. Becomes the idle thread. */
+export function kernelMain(protocol: u32, information: u64): never {
+  initializeSerial();
+  print`\n[BOOTSTRAP] Verdigris, entered by ${protocol === Protocol.PVH ? 'PVH' : 'Multiboot'}\n`;
+  initializeProcessor();
+  initializeMemory(protocol, information);
+  initializeInterrupts();
+  startFirstProgram();
+  print`[KERNEL] Boot sequence complete!\nBOOTOK\n`;
+  startTicking();
+  runIdle();
+}
+
+function initializeProcessor(): void {
+  print`[BOOTSTRAP] Stage 1: Processor\n`;
+  initializePerCpu();
+  initializeSegments();
+  initializeTraps();
+  initializeFeatures();
+  initializeSystemCalls();
+}
+
+function initializeMemory(protocol: u32, information: u64): void {
+  print`[BOOTSTRAP] Stage 2: Memory\n`;
+  resetFrames();
+  const read = readBootInformation(protocol, phys(information));
+  assert(read.ok, 'the boot loader left no usable information');
+  const kernelEnd = u64(linkerSymbol('__kernel_end') - KERNEL_BASE);
+  reserveRange(0x10_0000n, kernelEnd);
+  const opened = openFrames();
+  assert(opened.ok, 'there is no memory for the frame table');
+  const mapped = initializeKernelSpace();
+  assert(mapped.ok, 'there is no memory for the kernel page tables');
+  print`[MEMORY] ${freeFrameCount()} frames free (${u64(freeFrameCount() / MIB_FRAMES)} MiB)\n`;
+  setInitramfs(directMap(bootModuleStart()), bootModuleSize());
+  print`[INITRAMFS] ${bootModuleSize()} bytes\n`;
+}
+
+function initializeInterrupts(): void {
+  print`[BOOTSTRAP] Stage 3: Interrupts\n`;
+  maskLegacyInterrupts();
+  const enabled = initializeLocalApic();
+  assert(enabled.ok, 'there is no memory for the local APIC');
+  const routed = routeSerialInterrupt();
+  assert(routed.ok, 'there is no memory for the I/O APIC');
+  enableSerialInterrupt();
+  calibrateClocks();
+  print`[CLOCK] TSC ${u64(tscFrequency() / 1_000_000n)} MHz\n`;
+}
+
+/** Makes init from the command line's words, or from the default path; without one there is nothing to run. */
+function startFirstProgram(): void {
+  print`[BOOTSTRAP] Stage 4: Processes\n`;
+  const words = initWordCount();
+  let path = virt(addressOf(defaultInit));
+  for (let index: u32 = 0; index < words; index++) initPointers[index] = initWord(index);
+  if (words > 0) path = initWord(0);
+  else initPointers[0] = path;
+  const created = createInitProcess(path, lengthOf(path), addressOf(initPointers));
+  if (created.ok) {
+    print`[PROCESS] Created init process with PID ${created.value.pid}\n`;
+    return;
+  }
+  print`[PROCESS] init could not be started: error ${created.error}\n`;
+  powerOff(NO_INIT_STATUS);
+}
+
+function lengthOf(text: VirtAddr): u64 {
+  let length: u64 = 0n;
+  while (mem.load8(virt(text + length)) !== 0) length = u64(length + 1n);
+  return length;
+}

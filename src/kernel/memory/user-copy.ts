@@ -1,0 +1,112 @@
+/** The only ways from the kernel to user memory. A bad address is EFAULT; a page not there yet is brought in. */
+import {
+  cpu,
+  Errno,
+  err,
+  mem,
+  ok,
+  type Result,
+  tryCopy,
+  tryLoad8,
+  tryLoad32,
+  tryLoad64,
+  tryStore32,
+  tryStore64,
+  type UserPtr,
+  type u8,
+  type u32,
+  u64,
+  userPtr,
+  type VirtAddr,
+  virt,
+} from '#dialect';
+import { isUserRange } from './layout.ts';
+
+/** Set when the processor has SMAP and it is on: user memory is then out of reach but between STAC and CLAC. */
+let isGuarded = false;
+
+export function guardUserMemory(): void {
+  isGuarded = true;
+}
+
+function open(): void {
+  if (isGuarded) cpu.stac();
+}
+
+function close(): void {
+  if (isGuarded) cpu.clac();
+}
+
+/** Copies from user memory; on EFAULT a prefix may have been copied. */
+export function copyIn(destination: VirtAddr, source: UserPtr<unknown>, length: u64): Result<void> {
+  if (!isUserRange(source, length)) return err(Errno.EFAULT);
+  open();
+  const copied = tryCopy(destination, source, length);
+  close();
+  return copied;
+}
+
+/** Copies to user memory; on EFAULT a prefix may have been copied. */
+export function copyOut(destination: UserPtr<unknown>, source: VirtAddr, length: u64): Result<void> {
+  if (!isUserRange(destination, length)) return err(Errno.EFAULT);
+  open();
+  const copied = tryCopy(destination, source, length);
+  close();
+  return copied;
+}
+
+/** One byte of user memory, or of the kernel's when the caller says so. */
+export function readUserByte(address: u64, isKernel: boolean): Result<u8> {
+  if (isKernel) return ok(mem.load8(virt(address)));
+  if (!isUserRange(address, 1n)) return err(Errno.EFAULT);
+  open();
+  const byte = tryLoad8(userPtr<unknown>(address));
+  close();
+  return byte;
+}
+
+export function readUser32(source: UserPtr<unknown>): Result<u32> {
+  if (!isUserRange(source, 4n)) return err(Errno.EFAULT);
+  open();
+  const value = tryLoad32(source);
+  close();
+  return value;
+}
+
+export function readUser64(source: UserPtr<unknown>): Result<u64> {
+  if (!isUserRange(source, 8n)) return err(Errno.EFAULT);
+  open();
+  const value = tryLoad64(source);
+  close();
+  return value;
+}
+
+export function writeUser32(destination: UserPtr<unknown>, value: u32): Result<void> {
+  if (!isUserRange(destination, 4n)) return err(Errno.EFAULT);
+  open();
+  const stored = tryStore32(destination, value);
+  close();
+  return stored;
+}
+
+export function writeUser64(destination: UserPtr<unknown>, value: u64): Result<void> {
+  if (!isUserRange(destination, 8n)) return err(Errno.EFAULT);
+  open();
+  const stored = tryStore64(destination, value);
+  close();
+  return stored;
+}
+
+/**
+ * Copies a zero-terminated string into `capacity` bytes and returns its length without the terminator.
+ * ENAMETOOLONG: no terminator within `capacity` bytes.
+ */
+export function copyStringIn(destination: VirtAddr, source: UserPtr<unknown>, capacity: u64): Result<u64> {
+  for (let length: u64 = 0n; length < capacity; length = u64(length + 1n)) {
+    const byte = readUserByte(u64(source + length), false);
+    if (!byte.ok) return err(byte.error);
+    mem.store8(virt(destination + length), byte.value);
+    if (byte.value === 0) return ok(length);
+  }
+  return err(Errno.ENAMETOOLONG);
+}

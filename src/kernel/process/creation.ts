@@ -1,0 +1,225 @@
+/** New processes from programs: the first one, and execve. */
+import {
+  array,
+  cpu,
+  Errno,
+  err,
+  type FixedArray,
+  mem,
+  ok,
+  type Result,
+  u8,
+  type u32,
+  u64,
+  type VirtAddr,
+  virt,
+} from '#dialect';
+import { findFile, foundFile, isFoundExecutable, isFoundRegular } from '../initramfs/cpio.ts';
+import {
+  type AddressSpace,
+  createAddressSpace,
+  loadAddressSpace,
+  releaseAddressSpace,
+} from '../memory/address-space.ts';
+import { fpuAreaOf } from '../memory/kernel-stacks.ts';
+import { Msr } from '../processor/msr.ts';
+import { frameBelow, initializeFrame } from '../processor/trap-frame.ts';
+import { runningThread, sleep, startThread } from '../sched/scheduler.ts';
+import { prepareFirstSwitch } from '../sched/switch.ts';
+import { argumentVector, buildStack, environmentVector, measureVector } from './exec-stack.ts';
+import { clearTidAddress, completeVfork, exitThread, killThread } from './exit.ts';
+import { checkProgram, LoadedProgram, loadProgram } from './loader.ts';
+import { changeProcessState, linkThread, NAME_LENGTH, type Process, ProcessState, reserveThread } from './pcb.ts';
+import { isKilled, SIG_DFL, SIG_IGN } from './signal-delivery.ts';
+import { finishWaiting, prepareToWait } from './sync.ts';
+import { addProcess, allocPid, freeProcess, reserveProcess } from './table.ts';
+import { allocateThread, enterThread, freeThread, removeThread, type Thread } from './thread.ts';
+
+/** Initial x87 control word and MXCSR: every exception masked, double extended and nearest (ABI 3.2.3). */
+const INITIAL_CONTROL_WORD = 0x37f;
+const INITIAL_MXCSR = 0x1f80;
+const MXCSR_OFFSET = 24n;
+const FXSAVE_BYTES = 512n;
+const SLASH = 47;
+
+const program = new LoadedProgram();
+/** The initial stack pointer of the image built last. */
+let initialStack: u64 = 0n;
+
+/** Clears a thread's FXSAVE image to what a new program finds. */
+export function resetFpuArea(thread: Thread): void {
+  const area = virt(fpuAreaOf(thread.kernelStack));
+  mem.fill(area, 0, FXSAVE_BYTES);
+  mem.store16(area, INITIAL_CONTROL_WORD);
+  mem.store32(virt(area + MXCSR_OFFSET), INITIAL_MXCSR);
+}
+
+/**
+ * A complete address space for a program file: segments, stack, the measured argument and environment vectors.
+ * ENOENT, EACCES, ENOEXEC, E2BIG, EFAULT, ENOMEM; nothing is left behind then.
+ */
+function buildImage(path: VirtAddr, pathLength: u64): Result<AddressSpace> {
+  const found = findFile(path, pathLength);
+  if (!found.ok) return err(found.error);
+  if (!isFoundRegular() || !isFoundExecutable()) return err(Errno.EACCES);
+  const image = foundFile.data;
+  const checked = checkProgram(image, foundFile.size);
+  if (!checked.ok) return err(checked.error);
+  const space = createAddressSpace();
+  if (!space.ok) return space;
+  const loaded = loadProgram(space.value, image, program);
+  if (!loaded.ok) return abandon(space.value, loaded.error);
+  const stack = buildStack(space.value, program, path, pathLength);
+  if (!stack.ok) return abandon(space.value, stack.error);
+  initialStack = stack.value;
+  return space;
+}
+
+function abandon(space: AddressSpace, error: Errno): Result<AddressSpace> {
+  releaseAddressSpace(space);
+  return err(error);
+}
+
+/** A process's name, from the last part of its program's path. */
+function nameAfter(name: FixedArray<u8>, path: VirtAddr, length: u64): void {
+  let start: u64 = 0n;
+  for (let index: u64 = 0n; index < length; index = u64(index + 1n)) {
+    if (mem.load8(virt(path + index)) === SLASH) start = u64(index + 1n);
+  }
+  for (let index: u32 = 0; index < NAME_LENGTH; index++) {
+    const offset = u64(start + u64(index));
+    const isInside = offset < length && index < NAME_LENGTH - 1;
+    name[index] = isInside ? mem.load8(virt(path + offset)) : 0;
+  }
+}
+
+/**
+ * Makes the first process from a program file and kernel-held argument pointers (null-terminated) and starts it.
+ * Errors as for execve, and nothing is left behind.
+ */
+export function createInitProcess(path: VirtAddr, pathLength: u64, pointers: u64): Result<Process> {
+  const measured = measureVector(argumentVector, pointers, true);
+  if (!measured.ok) return err(measured.error);
+  const empty = measureVector(environmentVector, 0n, true);
+  if (!empty.ok) return err(empty.error);
+  const reserved = reserveProcess();
+  if (!reserved.ok) return reserved;
+  const process = reserved.value;
+  const thread = makeMainThread(process);
+  if (!thread.ok) {
+    freeProcess(process);
+    return err(thread.error);
+  }
+  const space = buildImage(path, pathLength);
+  if (!space.ok) {
+    freeThread(thread.value);
+    freeProcess(process);
+    return err(space.error);
+  }
+  process.addressSpace = space.value;
+  process.pid = allocPid();
+  process.pgid = process.pid;
+  process.sid = process.pid;
+  nameAfter(process.name, path, pathLength);
+  thread.value.tid = process.pid;
+  initializeFrame(frameBelow(thread.value.kernelStack), program.entry, initialStack);
+  enterThread(thread.value);
+  linkThread(process, thread.value);
+  addProcess(process);
+  changeProcessState(process, ProcessState.Creating, ProcessState.Alive);
+  startThread(thread.value);
+  return ok(process);
+}
+
+/** The first thread of a process in the making, with a clean FPU, ready to be given a frame; EAGAIN, ENOMEM. */
+function makeMainThread(process: Process): Result<Thread> {
+  const reserved = reserveThread(process);
+  if (!reserved.ok) return err(reserved.error);
+  const thread = allocateThread();
+  if (!thread.ok) return thread;
+  resetFpuArea(thread.value);
+  prepareFirstSwitch(thread.value);
+  return thread;
+}
+
+/**
+ * Replaces the running process's program. `path` is in kernel memory, the vectors have been measured. On success the
+ * thread's frame starts the new program; on an error nothing has changed. May not return: another thread can end the
+ * process while this one waits for the others to go.
+ */
+export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
+  const thread = runningThread()!;
+  const process = thread.process!;
+  const built = buildImage(path, pathLength);
+  if (!built.ok) return err(built.error);
+  const space = built.value;
+  const entry = program.entry;
+  const stack = initialStack;
+  const name = array(u8, NAME_LENGTH);
+  nameAfter(name, path, pathLength);
+  if (!stopOtherThreads(process, thread)) {
+    releaseAddressSpace(space);
+    exitThread(0);
+  }
+  takeLeadersPlace(process, thread);
+  replaceMemory(process, thread, space);
+  resetThread(thread);
+  resetSignalHandlers(process);
+  process.hasExecuted = true;
+  for (let index: u32 = 0; index < NAME_LENGTH; index++) process.name[index] = name[index]!;
+  initializeFrame(frameBelow(thread.kernelStack), entry, stack);
+  return ok();
+}
+
+/** Kills the other threads and waits until they are gone; false when this one has been killed meanwhile. */
+function stopOtherThreads(process: Process, thread: Thread): boolean {
+  let other = process.firstThread;
+  while (other !== null) {
+    if (other !== thread) killThread(other);
+    other = other.nextInProcess;
+  }
+  while (process.threadCount > 1 && !isKilled(thread)) {
+    prepareToWait(process.threadExits, thread, false);
+    if (process.threadCount > 1 && !isKilled(thread)) sleep();
+    finishWaiting(thread);
+  }
+  return !isKilled(thread);
+}
+
+/** The only thread left is the leader, and the leader's id is the process's. */
+function takeLeadersPlace(process: Process, thread: Thread): void {
+  if (thread.tid === process.pid) return;
+  removeThread(thread);
+  thread.tid = process.pid;
+  enterThread(thread);
+}
+
+function replaceMemory(process: Process, thread: Thread, space: AddressSpace): void {
+  clearTidAddress(thread);
+  const old = process.addressSpace;
+  process.addressSpace = space;
+  loadAddressSpace(space);
+  completeVfork(process);
+  if (old !== null) releaseAddressSpace(old);
+}
+
+/** Registers and user addresses that belong to the old program. */
+function resetThread(thread: Thread): void {
+  thread.fsBase = 0n;
+  thread.gsBase = 0n;
+  cpu.wrmsr(Msr.FS_BASE, 0n);
+  cpu.wrmsr(Msr.KERNEL_GS_BASE, 0n);
+  thread.robustList = 0n;
+  resetFpuArea(thread);
+  cpu.fxrstor(virt(fpuAreaOf(thread.kernelStack)));
+}
+
+/** Caught signals go back to their default; ignored ones stay ignored. Mask and pending signals survive. */
+export function resetSignalHandlers(process: Process): void {
+  for (const action of process.signalActions) {
+    if (action.handler !== SIG_IGN) action.handler = SIG_DFL;
+    action.flags = 0n;
+    action.mask = 0n;
+    action.restorer = 0n;
+  }
+}

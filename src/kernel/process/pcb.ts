@@ -1,0 +1,154 @@
+/** The process control block: what a process is, apart from its threads and its memory. */
+import { Atomic32, array, Errno, embed, err, ok, type Result, u8, u32, u64 } from '#dialect';
+import type { AddressSpace } from '../memory/address-space.ts';
+import { WaitQueue } from './sync.ts';
+import { MAX_THREADS_PER_PROCESS, type Thread } from './thread.ts';
+
+/** Free -> Creating -> Alive -> Zombie -> Free, by compare-and-set. A process is a zombie once its last thread is gone. */
+export const ProcessState = { Free: 0, Creating: 1, Alive: 2, Zombie: 3 } as const;
+export type ProcessState = (typeof ProcessState)[keyof typeof ProcessState];
+
+/** Bytes of a name, terminator included (TASK_COMM_LEN). */
+export const NAME_LENGTH = 16;
+export const SIGNAL_COUNT = 64;
+
+/** What rt_sigaction stores for a signal. `handler` is 0 for the default, 1 to ignore, else a user address. */
+export class SignalAction {
+  handler: u64 = 0n;
+  flags: u64 = 0n;
+  restorer: u64 = 0n;
+  mask: u64 = 0n;
+}
+
+export class Process {
+  pid: u32 = 0;
+  readonly state = new Atomic32(ProcessState.Free);
+  /** Index in the process table. */
+  slot: u32 = 0;
+  /** Process group and session, named by their leaders' pids. */
+  pgid: u32 = 0;
+  sid: u32 = 0;
+  uid: u32 = 0;
+  gid: u32 = 0;
+
+  parent: Process | null = null;
+  firstChild: Process | null = null;
+  nextSibling: Process | null = null;
+  previousSibling: Process | null = null;
+  nextInTable: Process | null = null;
+  /** Waits of this process's threads for its children. */
+  readonly childEvents: WaitQueue = embed(WaitQueue);
+
+  firstThread: Thread | null = null;
+  /** Threads in the list and threads being made. */
+  threadCount: u32 = 0;
+  /** Where execve waits for the other threads to go. */
+  readonly threadExits: WaitQueue = embed(WaitQueue);
+  /** The processor time of threads that are gone, in ticks. */
+  endedTicks: u64 = 0n;
+
+  addressSpace: AddressSpace | null = null;
+  /** The thread whose vfork waits until this process has a memory of its own, or none at all. */
+  vforkParent: Thread | null = null;
+  hasExecuted: boolean = false;
+
+  /** Set once by exit_group or a fatal signal: every thread is to go, and the status is final. */
+  isExiting: boolean = false;
+  /** Wait status as wait4 reports it. */
+  exitStatus: u32 = 0;
+  /** Sent to the parent at the end; 0 for none. */
+  exitSignal: u32 = 0;
+
+  /** The signal that stopped it, while it is stopped. */
+  stopSignal: u32 = 0;
+  isStopReported: boolean = true;
+  isContinueReported: boolean = true;
+  readonly continueEvents: WaitQueue = embed(WaitQueue);
+
+  /** Bit n - 1 stands for signal n. */
+  pendingSignals: u64 = 0n;
+  readonly signalActions = array(SignalAction, SIGNAL_COUNT);
+  readonly name = array(u8, NAME_LENGTH);
+}
+
+/** Changes state if the process is in `from`; false when it is in another. */
+export function changeProcessState(process: Process, from: ProcessState, to: ProcessState): boolean {
+  return process.state.compareExchange(from, to) === from;
+}
+
+/** True until the last thread is gone. */
+export function isAlive(process: Process): boolean {
+  const state = process.state.load();
+  return state === ProcessState.Creating || state === ProcessState.Alive;
+}
+
+/** Names the process after text of any length, cut to fit. */
+export function setName(process: Process, name: string): void {
+  for (let index: u32 = 0; index < NAME_LENGTH; index++) {
+    process.name[index] = index < name.length && index < NAME_LENGTH - 1 ? name.charCodeAt(index) : 0;
+  }
+}
+
+/** Counts one more thread before anything is allocated for it; EAGAIN at 256 or once the process is exiting. */
+export function reserveThread(process: Process): Result<void> {
+  if (process.isExiting || process.threadCount >= MAX_THREADS_PER_PROCESS) return err(Errno.EAGAIN);
+  process.threadCount = u32(process.threadCount + 1);
+  return ok();
+}
+
+/** Takes a reservation back. */
+export function unreserveThread(process: Process): void {
+  process.threadCount = u32(process.threadCount - 1);
+}
+
+/** Puts a reserved thread on the process's list. */
+export function linkThread(process: Process, thread: Thread): void {
+  thread.process = process;
+  thread.previousInProcess = null;
+  thread.nextInProcess = process.firstThread;
+  if (process.firstThread !== null) process.firstThread.previousInProcess = thread;
+  process.firstThread = thread;
+}
+
+/** Takes a thread off the list and gives its place back. `thread.process` keeps naming the process. */
+export function unlinkThread(process: Process, thread: Thread): void {
+  if (thread.previousInProcess === null) process.firstThread = thread.nextInProcess;
+  else thread.previousInProcess.nextInProcess = thread.nextInProcess;
+  if (thread.nextInProcess !== null) thread.nextInProcess.previousInProcess = thread.previousInProcess;
+  thread.nextInProcess = null;
+  thread.previousInProcess = null;
+  process.endedTicks = u64(process.endedTicks + thread.processorTicks);
+  unreserveThread(process);
+}
+
+/** Makes a process a child of another. */
+export function linkChild(parent: Process, child: Process): void {
+  child.parent = parent;
+  child.previousSibling = null;
+  child.nextSibling = parent.firstChild;
+  if (parent.firstChild !== null) parent.firstChild.previousSibling = child;
+  parent.firstChild = child;
+}
+
+/** Takes a process off its parent's list. */
+export function unlinkChild(child: Process): void {
+  const parent = child.parent;
+  if (parent === null) return;
+  if (child.previousSibling === null) parent.firstChild = child.nextSibling;
+  else child.previousSibling.nextSibling = child.nextSibling;
+  if (child.nextSibling !== null) child.nextSibling.previousSibling = child.previousSibling;
+  child.nextSibling = null;
+  child.previousSibling = null;
+  child.parent = null;
+}
+
+/** Processor time of a process in ticks, ended threads included. */
+export function processorTicks(process: Process): u64 {
+  let ticks = process.endedTicks;
+  let thread = process.firstThread;
+  while (thread !== null) {
+    ticks = u64(ticks + thread.processorTicks);
+    thread = thread.nextInProcess;
+  }
+  return ticks;
+}

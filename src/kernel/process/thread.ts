@@ -1,0 +1,170 @@
+/** Threads: the scheduler's only object, and the table that finds them by id. */
+import {
+  Atomic32,
+  Atomic64,
+  addressOf,
+  assert,
+  constructAt,
+  Errno,
+  err,
+  ok,
+  type Result,
+  references,
+  sizeOf,
+  u32,
+  type u64,
+} from '#dialect';
+import { allocateKernelStack, releaseKernelStack } from '../memory/kernel-stacks.ts';
+import { ObjectCache } from '../memory/slab.ts';
+import type { Process } from './pcb.ts';
+import type { WaitQueue } from './sync.ts';
+
+export const MAX_THREADS_PER_PROCESS = 256;
+
+/**
+ * New -> Runnable -> Running -> Zombie, with Running <-> Blocked -> Runnable in between. Every change is a
+ * compare-and-set from a named predecessor, so nothing leaves Zombie. A thread is in the ready queue exactly when Runnable.
+ */
+export const ThreadState = { New: 0, Runnable: 1, Running: 2, Blocked: 3, Zombie: 4 } as const;
+export type ThreadState = (typeof ThreadState)[keyof typeof ThreadState];
+
+/** The seed's five classes; a smaller number runs first. */
+export const Priority = { RealTime: 0, System: 1, Normal: 2, Low: 3, Idle: 4 } as const;
+export type Priority = (typeof Priority)[keyof typeof Priority];
+
+/** Why a thread must not go straight back to user mode. */
+export const Attention = { RESCHEDULE: 1, SIGNAL: 2, KILLED: 4, STOPPED: 8 } as const;
+
+export const TIME_SLICE = 10;
+/** The processors that exist: number 0. */
+export const ALL_PROCESSORS = 1n;
+
+export class Thread {
+  tid: u32 = 0;
+  readonly state = new Atomic32(ThreadState.New);
+  process: Process | null = null;
+  nextInProcess: Thread | null = null;
+  previousInProcess: Thread | null = null;
+  nextInTable: Thread | null = null;
+
+  /** Highest address of the kernel stack's usable part; 0 for the idle thread, which runs on the boot stack. */
+  kernelStack: u64 = 0n;
+  /** The kernel stack pointer while the thread is not running. */
+  savedStack: u64 = 0n;
+  fsBase: u64 = 0n;
+  gsBase: u64 = 0n;
+  /** Bits of `Attention`. */
+  readonly attention = new Atomic32(0);
+
+  priority: Priority = Priority.Normal;
+  /** Ticks left before a thread of the same priority gets its turn. */
+  timeSlice: u32 = TIME_SLICE;
+  /** Bit n: may run on processor n. */
+  readonly affinity = new Atomic64(ALL_PROCESSORS);
+  readyNext: Thread | null = null;
+  readyPrevious: Thread | null = null;
+  /** Ticks spent running. */
+  processorTicks: u64 = 0n;
+
+  waitQueue: WaitQueue | null = null;
+  waitNext: Thread | null = null;
+  waitPrevious: Thread | null = null;
+  isInterruptible: boolean = false;
+
+  /** Nanoseconds of the monotonic clock; meaningful while `isTimed`. */
+  deadline: u64 = 0n;
+  isTimed: boolean = false;
+  /** The deadline, not an event, ended the last timed wait. */
+  timedOut: boolean = false;
+  timerNext: Thread | null = null;
+  timerPrevious: Thread | null = null;
+
+  /** The word this thread waits on; meaningful while it is in a futex bucket. */
+  futexSpace: u64 = 0n;
+  futexAddress: u64 = 0n;
+  futexMask: u32 = 0;
+  /** The child whose exec or exit a vfork in progress waits for. */
+  vforkChild: Process | null = null;
+
+  /** Bit n - 1 stands for signal n, in both. */
+  signalMask: u64 = 0n;
+  pendingSignals: u64 = 0n;
+
+  /** User addresses; 0 for none. */
+  clearTid: u64 = 0n;
+  robustList: u64 = 0n;
+}
+
+const cache = new ObjectCache(sizeOf(Thread));
+const TABLE_BUCKETS = 256;
+const table = references<Thread>(TABLE_BUCKETS);
+
+/** Thread objects alive, the idle thread not counted. */
+export function threadCount(): u32 {
+  return cache.allocated;
+}
+
+function bucketOf(tid: u32): u32 {
+  return u32(tid % TABLE_BUCKETS);
+}
+
+/** A thread with a kernel stack, in state New, in no process and no table; EAGAIN or ENOMEM. */
+export function allocateThread(): Result<Thread> {
+  const memory = cache.allocate();
+  if (!memory.ok) return err(Errno.ENOMEM);
+  const stack = allocateKernelStack();
+  if (!stack.ok) {
+    cache.release(memory.value);
+    return err(Errno.ENOMEM);
+  }
+  const thread = constructAt(Thread, memory.value);
+  thread.kernelStack = stack.value;
+  return ok(thread);
+}
+
+/** Gives back a thread that is in no table, no queue and not running. */
+export function freeThread(thread: Thread): void {
+  assert(thread.waitQueue === null && !thread.isTimed, 'a waiting thread is freed');
+  releaseKernelStack(thread.kernelStack);
+  cache.release(addressOf(thread));
+}
+
+export function findThread(tid: u32): Thread | null {
+  let thread = table[bucketOf(tid)] ?? null;
+  while (thread !== null && thread.tid !== tid) thread = thread.nextInTable;
+  return thread;
+}
+
+/** Makes a thread findable under its tid. */
+export function enterThread(thread: Thread): void {
+  const bucket = bucketOf(thread.tid);
+  thread.nextInTable = table[bucket] ?? null;
+  table[bucket] = thread;
+}
+
+export function removeThread(thread: Thread): void {
+  const bucket = bucketOf(thread.tid);
+  let previous: Thread | null = null;
+  let entry = table[bucket] ?? null;
+  while (entry !== null && entry !== thread) {
+    previous = entry;
+    entry = entry.nextInTable;
+  }
+  if (entry === null) return;
+  if (previous === null) table[bucket] = thread.nextInTable;
+  else previous.nextInTable = thread.nextInTable;
+  thread.nextInTable = null;
+}
+
+/** Changes state if the thread is in `from`; false when it is in another. */
+export function changeState(thread: Thread, from: ThreadState, to: ThreadState): boolean {
+  return thread.state.compareExchange(from, to) === from;
+}
+
+export function raiseAttention(thread: Thread, bits: u32): void {
+  thread.attention.fetchOr(bits);
+}
+
+export function clearAttention(thread: Thread, bits: u32): void {
+  thread.attention.fetchAnd(u32(~bits));
+}

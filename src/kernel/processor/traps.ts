@@ -1,0 +1,156 @@
+/** Exceptions and interrupts: the handlers behind the IDT's gates. */
+import {
+  codeAddress,
+  cpu,
+  hex,
+  isr,
+  isrWithCode,
+  linkerSymbol,
+  mem,
+  type u32,
+  u64,
+  type VirtAddr,
+  virt,
+} from '#dialect';
+import { collectInput } from '../console/input.ts';
+import { panicWithFrame } from '../console/panic.ts';
+import { print } from '../console/print.ts';
+import { Access, resolvePage } from '../memory/address-space.ts';
+import { USER_END } from '../memory/layout.ts';
+import { prepareForUserMode } from '../process/lifecycle.ts';
+import { forceSignal, Signal } from '../process/signal-delivery.ts';
+import { accountTick, runningThread } from '../sched/scheduler.ts';
+import { expireTimers } from '../sched/timer-queue.ts';
+import { loadInterruptTable, setGate, Vector } from './interrupts.ts';
+import { endInterrupt } from './local-apic.ts';
+import { InterruptStack } from './segments.ts';
+import { isFromUser, TrapFrame } from './trap-frame.ts';
+
+/** Page-fault error code bits (SDM vol. 3A 4.7). */
+const PAGE_FAULT_WRITE = 2n;
+const PAGE_FAULT_FETCH = 16n;
+
+/** An exception of a user instruction is a signal to its process; of a kernel instruction, a panic. */
+function raise(frame: VirtAddr, name: string, signal: u32): void {
+  if (!isFromUser(frame)) panicWithFrame(name, frame, cpu.readCr2());
+  const process = runningThread()!.process!;
+  const registers = TrapFrame.at(frame);
+  print`[PROCESS] ${name} pid=${process.pid} rip=${hex(registers.rip)}\n`;
+  forceSignal(process, signal);
+  prepareForUserMode();
+}
+
+function handlePageFault(frame: VirtAddr): void {
+  const address = cpu.readCr2();
+  const registers = TrapFrame.at(frame);
+  const isUser = isFromUser(frame);
+  if (address < USER_END && bringIn(address, accessOf(registers.code))) {
+    if (isUser) prepareForUserMode();
+    return;
+  }
+  if (!isUser) {
+    const fixup = findFixup(registers.rip);
+    if (fixup === 0n) panicWithFrame('page fault', frame, address);
+    registers.rip = fixup;
+    return;
+  }
+  const process = runningThread()!.process!;
+  print`[PROCESS] SEGFAULT pid=${process.pid} addr=${hex(address)} rip=${hex(registers.rip)}\n`;
+  forceSignal(process, Signal.SIGSEGV);
+  prepareForUserMode();
+}
+
+function accessOf(code: u64): u32 {
+  if ((code & PAGE_FAULT_FETCH) !== 0n) return Access.EXECUTE;
+  return (code & PAGE_FAULT_WRITE) !== 0n ? Access.WRITE : Access.READ;
+}
+
+/** True when the running process may use the page, which is there now. */
+function bringIn(address: u64, access: u32): boolean {
+  const thread = runningThread();
+  const process = thread === null ? null : thread.process;
+  const space = process === null ? null : process.addressSpace;
+  return space !== null && resolvePage(space, address, access).ok;
+}
+
+/** Where a faulting `try...` access goes on, or 0 when the instruction is not one. */
+function findFixup(rip: u64): u64 {
+  const end = linkerSymbol('__extable_end');
+  for (let entry: u64 = linkerSymbol('__extable_start'); entry < end; entry = u64(entry + 16n)) {
+    if (mem.load64(virt(entry)) === rip) return mem.load64(virt(entry + 8n));
+  }
+  return 0n;
+}
+
+/** A non-canonical user address faults with #GP, or #SS through the stack, where others fault with #PF. */
+function handleProtectionFault(frame: VirtAddr, name: string, signal: u32): void {
+  const registers = TrapFrame.at(frame);
+  const fixup = isFromUser(frame) ? 0n : findFixup(registers.rip);
+  if (fixup === 0n) raise(frame, name, signal);
+  else registers.rip = fixup;
+}
+
+function handleTimer(frame: VirtAddr): void {
+  endInterrupt();
+  collectInput();
+  expireTimers();
+  accountTick();
+  if (isFromUser(frame)) prepareForUserMode();
+}
+
+function handleSerial(frame: VirtAddr): void {
+  endInterrupt();
+  collectInput();
+  if (isFromUser(frame)) prepareForUserMode();
+}
+
+const divideError = isr((frame: VirtAddr) => raise(frame, 'divide error', Signal.SIGFPE));
+const debugException = isr((frame: VirtAddr) => raise(frame, 'debug exception', Signal.SIGTRAP));
+const nonMaskable = isr((frame: VirtAddr) => panicWithFrame('non-maskable interrupt', frame, 0n));
+const breakpoint = isr((frame: VirtAddr) => raise(frame, 'breakpoint', Signal.SIGTRAP));
+const overflow = isr((frame: VirtAddr) => raise(frame, 'overflow', Signal.SIGSEGV));
+const boundRange = isr((frame: VirtAddr) => raise(frame, 'bound range exceeded', Signal.SIGSEGV));
+const invalidOpcode = isr((frame: VirtAddr) => raise(frame, 'invalid opcode', Signal.SIGILL));
+const noDevice = isr((frame: VirtAddr) => raise(frame, 'device not available', Signal.SIGFPE));
+const doubleFault = isrWithCode((frame: VirtAddr) => panicWithFrame('double fault', frame, cpu.readCr2()));
+const invalidTask = isrWithCode((frame: VirtAddr) => raise(frame, 'invalid TSS', Signal.SIGSEGV));
+const noSegment = isrWithCode((frame: VirtAddr) => raise(frame, 'segment not present', Signal.SIGBUS));
+const stackFault = isrWithCode((frame: VirtAddr) => handleProtectionFault(frame, 'stack fault', Signal.SIGBUS));
+const protection = isrWithCode((frame: VirtAddr) =>
+  handleProtectionFault(frame, 'general protection fault', Signal.SIGSEGV),
+);
+const pageFault = isrWithCode((frame: VirtAddr) => handlePageFault(frame));
+const floatingPoint = isr((frame: VirtAddr) => raise(frame, 'x87 error', Signal.SIGFPE));
+const alignment = isrWithCode((frame: VirtAddr) => raise(frame, 'alignment check', Signal.SIGBUS));
+const simdException = isr((frame: VirtAddr) => raise(frame, 'SIMD error', Signal.SIGFPE));
+const timer = isr((frame: VirtAddr) => handleTimer(frame));
+const serial = isr((frame: VirtAddr) => handleSerial(frame));
+/** The APIC's spurious vector wants no end of interrupt. */
+const spurious = isr((frame: VirtAddr) => {
+  if (isFromUser(frame)) prepareForUserMode();
+});
+
+/** Fills the IDT and loads it. INT3 and INTO are the user's to execute; other INT n are #GP. */
+export function initializeTraps(): void {
+  setGate(0, codeAddress(divideError), 0, 0);
+  setGate(1, codeAddress(debugException), 0, 0);
+  setGate(2, codeAddress(nonMaskable), InterruptStack.NON_MASKABLE, 0);
+  setGate(3, codeAddress(breakpoint), 0, 3);
+  setGate(4, codeAddress(overflow), 0, 3);
+  setGate(5, codeAddress(boundRange), 0, 0);
+  setGate(6, codeAddress(invalidOpcode), 0, 0);
+  setGate(7, codeAddress(noDevice), 0, 0);
+  setGate(8, codeAddress(doubleFault), InterruptStack.DOUBLE_FAULT, 0);
+  setGate(10, codeAddress(invalidTask), 0, 0);
+  setGate(11, codeAddress(noSegment), 0, 0);
+  setGate(12, codeAddress(stackFault), 0, 0);
+  setGate(13, codeAddress(protection), 0, 0);
+  setGate(14, codeAddress(pageFault), 0, 0);
+  setGate(16, codeAddress(floatingPoint), 0, 0);
+  setGate(17, codeAddress(alignment), 0, 0);
+  setGate(19, codeAddress(simdException), 0, 0);
+  setGate(Vector.TIMER, codeAddress(timer), 0, 0);
+  setGate(Vector.SERIAL, codeAddress(serial), 0, 0);
+  setGate(Vector.SPURIOUS, codeAddress(spurious), 0, 0);
+  loadInterruptTable();
+}

@@ -1,0 +1,172 @@
+/**
+ * The scheduler of one processor: strict priorities, round robin within each. Kernel code is never preempted; a thread
+ * gives the processor up on its way back to user mode, or by calling one of the functions below.
+ */
+import { addressOf, assert, cpu, gs, objectAt, panic, references, u32, u64, virt } from '#dialect';
+import {
+  Attention,
+  changeState,
+  clearAttention,
+  freeThread,
+  Priority,
+  raiseAttention,
+  Thread,
+  ThreadState,
+  TIME_SLICE,
+} from '../process/thread.ts';
+import { CURRENT_THREAD_OFFSET } from '../processor/per-cpu.ts';
+import { switchTo } from './switch.ts';
+
+const PRIORITIES = 5;
+const readyFirst = references<Thread>(PRIORITIES);
+const readyLast = references<Thread>(PRIORITIES);
+let readyCount: u32 = 0;
+
+/** Runs when nobody else can: on the boot stack, in no process, and never in the ready queue. */
+const idleThread = new Thread();
+/** A thread that has ended; the next thread to run frees it, on a stack that is not the dead one's. */
+let ended: Thread | null = null;
+
+/** The running thread, the idle thread included; null before the scheduler starts. Reads one per-CPU word. */
+export function runningThread(): Thread | null {
+  const address = gs.load64(CURRENT_THREAD_OFFSET);
+  return address === 0n ? null : objectAt(Thread, virt(address));
+}
+
+/** Threads that could run and are not running. */
+export function readyThreadCount(): u32 {
+  return readyCount;
+}
+
+/** Appends a Runnable thread to its priority's queue. */
+function enqueueReady(thread: Thread): void {
+  const level = thread.priority;
+  thread.readyNext = null;
+  thread.readyPrevious = readyLast[level] ?? null;
+  const last = readyLast[level] ?? null;
+  if (last === null) readyFirst[level] = thread;
+  else last.readyNext = thread;
+  readyLast[level] = thread;
+  readyCount = u32(readyCount + 1);
+}
+
+function dequeueReady(thread: Thread): void {
+  const level = thread.priority;
+  if (thread.readyPrevious === null) readyFirst[level] = thread.readyNext;
+  else thread.readyPrevious.readyNext = thread.readyNext;
+  if (thread.readyNext === null) readyLast[level] = thread.readyPrevious;
+  else thread.readyNext.readyPrevious = thread.readyPrevious;
+  thread.readyNext = null;
+  thread.readyPrevious = null;
+  readyCount = u32(readyCount - 1);
+}
+
+function firstReady(): Thread | null {
+  for (const thread of readyFirst) {
+    if (thread !== null) return thread;
+  }
+  return null;
+}
+
+/** Lets a new thread run for the first time. */
+export function startThread(thread: Thread): void {
+  assert(changeState(thread, ThreadState.New, ThreadState.Runnable), 'a thread is started twice');
+  enqueueReady(thread);
+  preemptFor(thread);
+}
+
+/**
+ * Ends a thread's wait. Does nothing to a thread that is not waiting. A thread that has prepared to wait but not slept yet
+ * goes on running. The caller takes it out of its wait queue, or leaves that to the thread itself.
+ */
+export function wakeThread(thread: Thread): void {
+  if (thread === runningThread()) {
+    changeState(thread, ThreadState.Blocked, ThreadState.Running);
+    return;
+  }
+  if (!changeState(thread, ThreadState.Blocked, ThreadState.Runnable)) return;
+  enqueueReady(thread);
+  preemptFor(thread);
+}
+
+/** Asks for a switch on the way to user mode if a thread should run before the running one. */
+function preemptFor(thread: Thread): void {
+  const running = runningThread();
+  if (running !== null && thread.priority < running.priority) raiseAttention(running, Attention.RESCHEDULE);
+}
+
+/** Gives the processor up until woken; returns at once if a wake-up came since `prepareToWait`. */
+export function sleep(): void {
+  const thread = runningThread();
+  if (thread !== null && thread.state.load() === ThreadState.Blocked) switchAway(thread);
+}
+
+/** Lets the others of the same priority run first. Returns at once when there are none. */
+export function yieldProcessor(): void {
+  const thread = runningThread();
+  if (thread === null) return;
+  clearAttention(thread, Attention.RESCHEDULE);
+  thread.timeSlice = TIME_SLICE;
+  const next = firstReady();
+  if (next === null || next.priority > thread.priority) return;
+  assert(changeState(thread, ThreadState.Running, ThreadState.Runnable), 'a thread that is not running yields');
+  enqueueReady(thread);
+  switchAway(thread);
+}
+
+/** Ends the running thread for good. It must have let go of everything but its stack. */
+export function exitRunningThread(): never {
+  const thread = runningThread()!;
+  assert(changeState(thread, ThreadState.Running, ThreadState.Zombie), 'a thread that is not running exits');
+  ended = thread;
+  switchAway(thread);
+  panic('a thread that has ended runs');
+}
+
+function switchAway(from: Thread): void {
+  const next = firstReady() ?? idleThread;
+  if (next !== idleThread) {
+    dequeueReady(next);
+    assert(changeState(next, ThreadState.Runnable, ThreadState.Running), 'the ready queue holds a thread that is not');
+    next.timeSlice = TIME_SLICE;
+  }
+  gs.store64(CURRENT_THREAD_OFFSET, addressOf(next));
+  if (next !== from) switchTo(from, next);
+  finishSwitch();
+}
+
+/** First thing a thread does when it gets the processor: frees the thread that ended just before. */
+export function finishSwitch(): void {
+  const thread = ended;
+  if (thread === null) return;
+  ended = null;
+  freeThread(thread);
+}
+
+/** Turns the boot code into the idle thread: runs whoever is ready, and waits for interrupts when nobody is. */
+export function runIdle(): never {
+  gs.store64(CURRENT_THREAD_OFFSET, addressOf(idleThread));
+  idleThread.priority = Priority.Idle;
+  idleThread.state.store(ThreadState.Running);
+  for (;;) {
+    while (readyCount === 0) {
+      cpu.stiHlt();
+      cpu.cli();
+    }
+    switchAway(idleThread);
+  }
+}
+
+/** True while no thread has anything to do. */
+export function isIdle(): boolean {
+  return runningThread() === idleThread;
+}
+
+/** One tick of the clock has hit the running thread. */
+export function accountTick(): void {
+  const thread = runningThread();
+  if (thread === null || thread === idleThread) return;
+  thread.processorTicks = u64(thread.processorTicks + 1n);
+  if (thread.timeSlice > 0) thread.timeSlice = u32(thread.timeSlice - 1);
+  if (thread.timeSlice === 0) raiseAttention(thread, Attention.RESCHEDULE);
+}

@@ -1,0 +1,79 @@
+/** The system calls this kernel has, by number. What is not here is ENOSYS. */
+import { Errno, err, type Result, sparseTable, u32, u64, type VirtAddr } from '#dialect';
+import { TrapFrame } from '../processor/trap-frame.ts';
+import * as io from './io-calls.ts';
+import * as memory from './memory-calls.ts';
+import { SystemCall, VerdigrisCall } from './numbers.ts';
+import * as process from './process-calls.ts';
+import * as signal from './signal-calls.ts';
+import * as thread from './thread-calls.ts';
+import * as time from './time-calls.ts';
+import * as verdigris from './verdigris-calls.ts';
+
+/** Unpacks its arguments from the frame, and answers with the value or the error for RAX. */
+type SystemCallHandler = (frame: VirtAddr) => Result<u64>;
+
+function notImplemented(_frame: VirtAddr): Result<u64> {
+  return err(Errno.ENOSYS);
+}
+
+const LINUX_CALLS = 512;
+const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
+  [SystemCall.read, io.read],
+  [SystemCall.write, io.write],
+  [SystemCall.mmap, memory.mmap],
+  [SystemCall.mprotect, memory.mprotect],
+  [SystemCall.munmap, memory.munmap],
+  [SystemCall.brk, memory.brk],
+  [SystemCall.rt_sigaction, signal.rtSigaction],
+  [SystemCall.rt_sigprocmask, signal.rtSigprocmask],
+  [SystemCall.ioctl, io.ioctl],
+  [SystemCall.writev, io.writev],
+  [SystemCall.sched_yield, thread.schedYield],
+  [SystemCall.nanosleep, time.nanosleep],
+  [SystemCall.getpid, process.getpid],
+  [SystemCall.clone, process.clone],
+  [SystemCall.fork, process.fork],
+  [SystemCall.vfork, process.vfork],
+  [SystemCall.execve, process.execve],
+  [SystemCall.exit, process.exit],
+  [SystemCall.wait4, process.wait4],
+  [SystemCall.kill, signal.kill],
+  [SystemCall.uname, process.uname],
+  [SystemCall.getuid, process.getuid],
+  [SystemCall.getgid, process.getgid],
+  [SystemCall.geteuid, process.getuid],
+  [SystemCall.getegid, process.getgid],
+  [SystemCall.setpgid, process.setpgid],
+  [SystemCall.getppid, process.getppid],
+  [SystemCall.getpgrp, process.getpgrp],
+  [SystemCall.setsid, process.setsid],
+  [SystemCall.getpgid, process.getpgid],
+  [SystemCall.getsid, process.getsid],
+  [SystemCall.arch_prctl, thread.archPrctl],
+  [SystemCall.gettid, thread.gettid],
+  [SystemCall.tkill, signal.tkill],
+  [SystemCall.futex, thread.futex],
+  [SystemCall.sched_setaffinity, thread.schedSetaffinity],
+  [SystemCall.sched_getaffinity, thread.schedGetaffinity],
+  [SystemCall.set_tid_address, thread.setTidAddress],
+  [SystemCall.clock_gettime, time.clockGettime],
+  [SystemCall.exit_group, process.exitGroup],
+  [SystemCall.tgkill, signal.tgkill],
+  [SystemCall.set_robust_list, thread.setRobustList],
+]);
+
+function handlerOf(number: u64): SystemCallHandler {
+  if (number < u64(LINUX_CALLS)) return linuxCalls[u32(number)]!;
+  if (number === u64(VerdigrisCall.process_query)) return verdigris.processQuery;
+  if (number === u64(VerdigrisCall.thread_query)) return verdigris.threadQuery;
+  return notImplemented;
+}
+
+/** Runs the call that a frame holds; its value, or minus its error number, goes to the frame's RAX. */
+export function dispatchSystemCall(frame: VirtAddr): void {
+  const registers = TrapFrame.at(frame);
+  const handler = handlerOf(registers.code);
+  const result = handler(frame);
+  registers.rax = result.ok ? result.value : u64(-u64(result.error));
+}

@@ -1,0 +1,167 @@
+/** System calls about signals. */
+import { addressOf, array, Errno, err, i32, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
+import { copyIn, copyOut, readUser64, writeUser64 } from '../memory/user-copy.ts';
+import { isAlive, type Process } from '../process/pcb.ts';
+import {
+  discardPending,
+  isIgnored,
+  isSignalNumber,
+  releasePending,
+  SIG_IGN,
+  sendSignal,
+  sendThreadSignal,
+  signalBit,
+  UNBLOCKABLE,
+} from '../process/signal-delivery.ts';
+import { findProcess, nextProcess } from '../process/table.ts';
+import { findThread } from '../process/thread.ts';
+import { TrapFrame } from '../processor/trap-frame.ts';
+import { runningThread } from '../sched/scheduler.ts';
+
+const INIT_PID = 1;
+const SIGNAL_SET_BYTES = 8n;
+
+/** EPERM unless the caller is root or the target is the caller's own. */
+function maySignal(caller: Process, target: Process): boolean {
+  return caller.uid === 0 || caller.uid === target.uid;
+}
+
+/** kill(pid, signal): one process, a group (0: the caller's own), or with -1 all but init and the caller. */
+export function kill(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const pid = i32(registers.rdi);
+  const signal = u32(registers.rsi);
+  if (signal !== 0 && !isSignalNumber(signal)) return err(Errno.EINVAL);
+  const caller = runningThread()!.process!;
+  if (pid > 0) return killOne(caller, findProcess(u32(pid)), signal);
+  return killMany(caller, pid, signal);
+}
+
+function killOne(caller: Process, target: Process | null, signal: u32): Result<u64> {
+  if (target === null) return err(Errno.ESRCH);
+  if (!maySignal(caller, target)) return err(Errno.EPERM);
+  if (signal !== 0) sendSignal(target, signal);
+  return ok(0n);
+}
+
+function killMany(caller: Process, pid: i32, signal: u32): Result<u64> {
+  const group = pid === 0 ? caller.pgid : u32(-pid);
+  let isAnyMeant = false;
+  let isAnySignaled = false;
+  let target = nextProcess(0);
+  while (target !== null) {
+    const isMeant = pid === -1 ? target.pid !== INIT_PID && target !== caller : target.pgid === group;
+    const next = target.pid;
+    if (isMeant) {
+      isAnyMeant = true;
+      if (killOne(caller, target, signal).ok) isAnySignaled = true;
+    }
+    target = nextProcess(next);
+  }
+  if (!isAnyMeant) return err(Errno.ESRCH);
+  return isAnySignaled ? ok(0n) : err(Errno.EPERM);
+}
+
+/** tkill(tid, signal) */
+export function tkill(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  return killThread(0, i32(registers.rdi), u32(registers.rsi));
+}
+
+/** tgkill(pid, tid, signal) */
+export function tgkill(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const pid = i32(registers.rdi);
+  return pid <= 0 ? err(Errno.EINVAL) : killThread(u32(pid), i32(registers.rsi), u32(registers.rdx));
+}
+
+/** Signals a thread, of process `pid` unless that is 0. */
+function killThread(pid: u32, tid: i32, signal: u32): Result<u64> {
+  if (tid <= 0 || (signal !== 0 && !isSignalNumber(signal))) return err(Errno.EINVAL);
+  const thread = findThread(u32(tid));
+  const target = thread === null ? null : thread.process;
+  if (thread === null || target === null || !isAlive(target)) return err(Errno.ESRCH);
+  if (pid !== 0 && target.pid !== pid) return err(Errno.ESRCH);
+  if (!maySignal(runningThread()!.process!, target)) return err(Errno.EPERM);
+  if (signal !== 0) sendThreadSignal(thread, signal);
+  return ok(0n);
+}
+
+/** Words of the kernel's struct sigaction: handler, flags, restorer, mask. */
+const ACTION_WORDS = 4;
+const ACTION_BYTES = 32n;
+const action = array(u64, ACTION_WORDS);
+
+/**
+ * rt_sigaction(signal, action, old action, set size). EINVAL: not a signal, or a change for SIGKILL or SIGSTOP.
+ * ENOSYS: a handler of the program's own, which this kernel cannot run.
+ */
+export function rtSigaction(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const signal = u32(registers.rdi);
+  if (!isSignalNumber(signal) || registers.r10 !== SIGNAL_SET_BYTES) return err(Errno.EINVAL);
+  const isChange = registers.rsi !== 0n;
+  if (isChange && (signalBit(signal) & UNBLOCKABLE) !== 0n) return err(Errno.EINVAL);
+  if (isChange) {
+    const copied = copyIn(addressOf(action), userPtr<u64>(registers.rsi), ACTION_BYTES);
+    if (!copied.ok) return err(copied.error);
+    if (action[0]! > SIG_IGN) return err(Errno.ENOSYS);
+  }
+  const exchanged = exchangeAction(runningThread()!.process!, signal, isChange, registers.rdx);
+  return exchanged.ok ? ok(0n) : err(exchanged.error);
+}
+
+/** Stores the old action at `oldAt` unless that is 0, then the new one from `action`. */
+function exchangeAction(process: Process, signal: u32, isChange: boolean, oldAt: u64): Result<void> {
+  const stored = process.signalActions[u32(signal - 1)]!;
+  const handler = action[0]!;
+  const flags = action[1]!;
+  const restorer = action[2]!;
+  const mask = action[3]!;
+  if (oldAt !== 0n) {
+    action[0] = stored.handler;
+    action[1] = stored.flags;
+    action[2] = stored.restorer;
+    action[3] = stored.mask;
+    const copied = copyOut(userPtr<u64>(oldAt), addressOf(action), ACTION_BYTES);
+    if (!copied.ok) return copied;
+  }
+  if (!isChange) return ok();
+  stored.handler = handler;
+  stored.flags = flags;
+  stored.restorer = restorer;
+  stored.mask = u64(mask & ~UNBLOCKABLE);
+  if (isIgnored(process, signal)) discardPending(process, signalBit(signal));
+  return ok();
+}
+
+/** How rt_sigprocmask changes the mask. */
+const MaskChange = { BLOCK: 0, UNBLOCK: 1, SET: 2 } as const;
+
+/** rt_sigprocmask(how, set, old set, set size): the calling thread's mask. */
+export function rtSigprocmask(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  if (registers.r10 !== SIGNAL_SET_BYTES) return err(Errno.EINVAL);
+  const thread = runningThread()!;
+  const old = thread.signalMask;
+  let mask = old;
+  if (registers.rsi !== 0n) {
+    const set = readUser64(userPtr<u64>(registers.rsi));
+    if (!set.ok) return set;
+    const how = u32(registers.rdi);
+    if (how > MaskChange.SET) return err(Errno.EINVAL);
+    mask = changedMask(old, how, set.value);
+  }
+  if (registers.rdx !== 0n) {
+    const stored = writeUser64(userPtr<u64>(registers.rdx), old);
+    if (!stored.ok) return err(stored.error);
+  }
+  thread.signalMask = u64(mask & ~UNBLOCKABLE);
+  releasePending(thread);
+  return ok(0n);
+}
+
+function changedMask(old: u64, how: u32, set: u64): u64 {
+  if (how === MaskChange.BLOCK) return u64(old | set);
+  return how === MaskChange.UNBLOCK ? u64(old & ~set) : set;
+}

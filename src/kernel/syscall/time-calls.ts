@@ -1,0 +1,96 @@
+/** System calls about time. */
+import { addressOf, array, Errno, err, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
+import { copyIn, copyOut } from '../memory/user-copy.ts';
+import { processorTicks } from '../process/pcb.ts';
+import { isInterrupted } from '../process/signal-delivery.ts';
+import { finishWaiting, prepareToSleep } from '../process/sync.ts';
+import { monotonicTime, NANOSECONDS, TICK_HZ } from '../processor/clock.ts';
+import { TrapFrame } from '../processor/trap-frame.ts';
+import { runningThread, sleep } from '../sched/scheduler.ts';
+import { armTimer, disarmTimer } from '../sched/timer-queue.ts';
+
+const TIMESPEC_BYTES = 16n;
+const LARGEST_SECONDS = 0x7fff_ffff_ffff_ffffn;
+/** Times beyond this many seconds (292 years) are as good as never. */
+const NEVER_SECONDS = 9_223_372_035n;
+const timespec = array(u64, 2);
+
+/** A struct timespec of user memory in nanoseconds, saturated. EFAULT; EINVAL: negative, or a second's worth or more. */
+export function readTimespec(address: u64): Result<u64> {
+  const copied = copyIn(addressOf(timespec), userPtr<u64>(address), TIMESPEC_BYTES);
+  if (!copied.ok) return err(copied.error);
+  const seconds = timespec[0]!;
+  const nanoseconds = timespec[1]!;
+  if (seconds > LARGEST_SECONDS || nanoseconds >= NANOSECONDS) return err(Errno.EINVAL);
+  if (seconds > NEVER_SECONDS) return ok(u64(NEVER_SECONDS * NANOSECONDS));
+  return ok(u64(seconds * NANOSECONDS + nanoseconds));
+}
+
+function writeTimespec(address: u64, time: u64): Result<u64> {
+  timespec[0] = u64(time / NANOSECONDS);
+  timespec[1] = u64(time % NANOSECONDS);
+  const copied = copyOut(userPtr<u64>(address), addressOf(timespec), TIMESPEC_BYTES);
+  return copied.ok ? ok(0n) : err(copied.error);
+}
+
+export function deadlineAfter(duration: u64): u64 {
+  return u64(monotonicTime() + duration);
+}
+
+/** nanosleep(duration, remainder). EINTR: the remainder is stored, if wanted. */
+export function nanosleep(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const duration = readTimespec(registers.rdi);
+  if (!duration.ok) return duration;
+  const deadline = deadlineAfter(duration.value);
+  const thread = runningThread()!;
+  armTimer(thread, deadline);
+  prepareToSleep(thread, true);
+  while (!thread.timedOut && !isInterrupted(thread)) {
+    sleep();
+    prepareToSleep(thread, true);
+  }
+  finishWaiting(thread);
+  disarmTimer(thread);
+  if (thread.timedOut) return ok(0n);
+  const now = monotonicTime();
+  if (registers.rsi !== 0n) {
+    const stored = writeTimespec(registers.rsi, now < deadline ? u64(deadline - now) : 0n);
+    if (!stored.ok) return stored;
+  }
+  return err(Errno.EINTR);
+}
+
+/** CLOCK_* of clock_gettime(2). There is no calendar clock: CLOCK_REALTIME counts from the machine's start. */
+const Clock = {
+  REALTIME: 0,
+  MONOTONIC: 1,
+  PROCESS: 2,
+  THREAD: 3,
+  MONOTONIC_RAW: 4,
+  REALTIME_COARSE: 5,
+  MONOTONIC_COARSE: 6,
+  BOOTTIME: 7,
+} as const;
+
+/** clock_gettime(clock, time) */
+export function clockGettime(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const thread = runningThread()!;
+  const tick = u64(NANOSECONDS / TICK_HZ);
+  switch (u32(registers.rdi)) {
+    case Clock.PROCESS:
+      return writeTimespec(registers.rsi, u64(processorTicks(thread.process!) * tick));
+    case Clock.THREAD:
+      return writeTimespec(registers.rsi, u64(thread.processorTicks * tick));
+    case Clock.REALTIME:
+    case Clock.MONOTONIC:
+    case Clock.MONOTONIC_RAW:
+    case Clock.REALTIME_COARSE:
+    case Clock.MONOTONIC_COARSE:
+    case Clock.BOOTTIME:
+      return writeTimespec(registers.rsi, monotonicTime());
+    default:
+      return err(Errno.EINVAL);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * What only this kernel can tell: which processes and threads there are. Each call describes the next one above a given
+ * id, so a list is read while it changes without missing what stays.
+ */
+import {
+  addressOf,
+  array,
+  embed,
+  err,
+  f32,
+  f64,
+  ok,
+  type Result,
+  struct,
+  u8,
+  u32,
+  u64,
+  userPtr,
+  type VirtAddr,
+} from '#dialect';
+import { copyOut } from '../memory/user-copy.ts';
+import { NAME_LENGTH, type Process, ProcessState, processorTicks } from '../process/pcb.ts';
+import { findProcess, nextProcess } from '../process/table.ts';
+import { type Thread, ThreadState } from '../process/thread.ts';
+import { TrapFrame } from '../processor/trap-frame.ts';
+
+/** State letters as ps(1) prints them. */
+const RUNNING = 82;
+const SLEEPING = 83;
+const STOPPED = 84;
+const ZOMBIE = 90;
+
+/** The programs' side of this layout is src/user/runtime/verdigris.ts. */
+const ProcessRecord = struct({
+  pid: f32,
+  parent: f32,
+  group: f32,
+  session: f32,
+  state: f32,
+  threads: f32,
+  exitStatus: f32,
+  user: f32,
+  residentPages: f64,
+  ticks: f64,
+  name: array(u8, NAME_LENGTH),
+});
+const ThreadRecord = struct({ tid: f32, pid: f32, state: f32, priority: f32, ticks: f64 });
+
+const processRecord = embed(ProcessRecord);
+const threadRecord = embed(ThreadRecord);
+
+function threadState(thread: Thread): u32 {
+  const state = thread.state.load();
+  return state === ThreadState.Running || state === ThreadState.Runnable ? RUNNING : SLEEPING;
+}
+
+function processState(process: Process): u32 {
+  if (process.state.load() === ProcessState.Zombie) return ZOMBIE;
+  if (process.stopSignal !== 0) return STOPPED;
+  let thread = process.firstThread;
+  while (thread !== null) {
+    if (threadState(thread) === RUNNING) return RUNNING;
+    thread = thread.nextInProcess;
+  }
+  return SLEEPING;
+}
+
+/** process_query(pid, record): the process with the next higher pid, which is returned; 0 when there is none. */
+export function processQuery(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const process = nextProcess(u32(registers.rdi));
+  if (process === null) return ok(0n);
+  processRecord.pid = process.pid;
+  processRecord.parent = process.parent === null ? 0 : process.parent.pid;
+  processRecord.group = process.pgid;
+  processRecord.session = process.sid;
+  processRecord.state = processState(process);
+  processRecord.threads = process.threadCount;
+  processRecord.exitStatus = process.exitStatus;
+  processRecord.user = process.uid;
+  processRecord.residentPages = process.addressSpace === null ? 0n : process.addressSpace.residentPages;
+  processRecord.ticks = processorTicks(process);
+  for (let index: u32 = 0; index < NAME_LENGTH; index++) processRecord.name[index] = process.name[index]!;
+  const copied = copyOut(userPtr<u8>(registers.rsi), addressOf(processRecord), u64(ProcessRecord.size));
+  return copied.ok ? ok(u64(process.pid)) : err(copied.error);
+}
+
+/** thread_query(pid, tid, record): the process's thread with the next higher tid, which is returned; 0 for none. */
+export function threadQuery(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const process = findProcess(u32(registers.rdi));
+  const thread = process === null ? null : nextThread(process, u32(registers.rsi));
+  if (process === null || thread === null) return ok(0n);
+  threadRecord.tid = thread.tid;
+  threadRecord.pid = process.pid;
+  threadRecord.state = process.stopSignal !== 0 ? STOPPED : threadState(thread);
+  threadRecord.priority = thread.priority;
+  threadRecord.ticks = thread.processorTicks;
+  const copied = copyOut(userPtr<u8>(registers.rdx), addressOf(threadRecord), u64(ThreadRecord.size));
+  return copied.ok ? ok(u64(thread.tid)) : err(copied.error);
+}
+
+function nextThread(process: Process, tid: u32): Thread | null {
+  let found: Thread | null = null;
+  let thread = process.firstThread;
+  while (thread !== null) {
+    if (thread.tid > tid && (found === null || thread.tid < found.tid)) found = thread;
+    thread = thread.nextInProcess;
+  }
+  return found;
+}
