@@ -223,12 +223,23 @@ function evaluateFloatLanes(operation: string, width: number, a: bigint, b: bigi
   );
 }
 
+/** Byte i of the result is the byte of `a` that byte i of `b` numbers, 0 when there is none. */
+function swizzle(a: bigint, b: bigint): bigint {
+  const bytes = lanesOf(a, 8);
+  return fromLanes(
+    lanesOf(b, 8).map((index) => bytes[Number(index)] ?? 0n),
+    8,
+  );
+}
+
 function evaluateIntegerLanes(operation: string, width: number, a: bigint, b: bigint): bigint | undefined {
   const binary = integerLanes[operation];
   if (binary) return mapLanes(a, b, width, binary);
   const shift = shiftLanes[operation];
   const count = BigInt.asUintN(32, b) % BigInt(width);
   if (shift) return mapLanes(a, 0n, width, (lane) => shift(lane, count, width));
+  if (operation === 'all_true') return lanesOf(a, width).every((lane) => lane !== 0n) ? 1n : 0n;
+  if (operation === 'swizzle') return swizzle(a, b);
   if (operation === 'bitmask') {
     return lanesOf(a, width).reduce((bits, lane, i) => bits | ((lane >> BigInt(width - 1)) << BigInt(i)), 0n);
   }
@@ -239,7 +250,7 @@ function evaluateIntegerLanes(operation: string, width: number, a: bigint, b: bi
  * Evaluates one vector instruction without immediates.
  * @param name its WebAssembly name, `i8x16.add_sat_s`
  * @param operands vectors as 128-bit bigints; a shift count as a bigint
- * @returns a vector, or the integer of `any_true` and `bitmask`
+ * @returns a vector, or the integer of `any_true`, `all_true` and `bitmask`
  */
 export function evaluateVector(name: string, operands: readonly bigint[]): bigint {
   const [a = 0n, b = 0n, c = 0n] = operands;

@@ -4,6 +4,7 @@ import { descriptorInstructions } from './descriptor-tables.ts';
 import { farTransferInstructions } from './far-transfers.ts';
 import { flagAndPortInstructions } from './flags-and-ports.ts';
 import { processorInstructions } from './processor.ts';
+import { sseInstructions } from './sse.ts';
 import { systemCallInstructions } from './system-calls.ts';
 import { x87ControlInstructions } from './x87-control.ts';
 
@@ -14,6 +15,7 @@ export const systemInstructions: ReadonlyMap<string, InstructionFunction> = new 
   ...farTransferInstructions,
   ...flagAndPortInstructions,
   ...processorInstructions,
+  ...sseInstructions,
   ...systemCallInstructions,
   ...x87ControlInstructions,
 ]);
