@@ -125,6 +125,10 @@ export type Instruction = Spanned<
   | { op: 'asm'; text: string; mode: 32 | 64; operands: readonly AsmOperand[]; clobbers: readonly string[] }
 >;
 
+/** The member of the union that has this `op`. */
+export type InstructionOf<Op extends Instruction['op']> = MemberOf<Instruction, Op>;
+type MemberOf<T, Op> = T extends { op: infer O } ? (Op extends O ? T : never) : never;
+
 export type Terminator = Spanned<
   | { op: 'jump'; target: BlockIndex }
   /** to `then` when test (i8) is not 0 */

@@ -1,0 +1,238 @@
+import { allocatable } from './conventions.ts';
+import { forEachRegister, type MachineFunction, mapRegisters, sameRegister, widthOf } from './machine.ts';
+import { firstVirtual, type Operand } from './operands.ts';
+import { buildRanges, frequency, type LiveRange, lengthOf, overlaps, type Ranges, union } from './ranges.ts';
+import { spill } from './spill.ts';
+
+/**
+ * Register allocation: live ranges with holes are scanned in order of spill weight; each takes a register that is free
+ * over all of it, or goes to the stack. Ranges joined by a move are united first where they do not overlap. When
+ * something was spilled its accesses become short ranges and the scan starts again.
+ * On return every operand names a machine register.
+ */
+export function allocate(fn: MachineFunction): void {
+  const unspillable = new Set<number>();
+  for (;;) {
+    const ranges = buildRanges(fn);
+    const united = coalesce(fn, ranges, unspillable);
+    applyUnion(fn, united);
+    const { assignment, spilled } = assign(fn, ranges, united, unspillable);
+    if (spilled.length === 0) {
+      applyAssignment(fn, assignment);
+      return;
+    }
+    spill(fn, spilled, unspillable);
+  }
+}
+
+/** Union-find over register numbers. */
+class Classes {
+  readonly #parent: Int32Array;
+
+  constructor(count: number) {
+    this.#parent = Int32Array.from({ length: count }, (_, index) => index);
+  }
+
+  find(register: number): number {
+    let root = register;
+    while (this.#parent[root] !== root) root = this.#parent[root]!;
+    while (this.#parent[register] !== root) {
+      const next = this.#parent[register]!;
+      this.#parent[register] = root;
+      register = next;
+    }
+    return root;
+  }
+
+  join(into: number, from: number): void {
+    this.#parent[from] = into;
+  }
+}
+
+interface Move {
+  readonly to: number;
+  readonly from: number;
+  readonly weight: number;
+}
+
+/** Pairs of registers that should share a machine register: moves, and the first source of three-address sums. */
+function moves(fn: MachineFunction, copiesOnly: boolean): Move[] {
+  const list: Move[] = [];
+  for (const block of fn.blocks) {
+    const weight = frequency(block);
+    for (const { mnemonic, copy, operands } of block.instructions) {
+      const [to, from] = operands;
+      if (to?.kind !== 'register' || from?.kind !== 'register') continue;
+      if (copy) list.push({ to: to.register, from: from.register, weight });
+      else if (!copiesOnly && (mnemonic === 'add3' || mnemonic === 'mov')) {
+        list.push({ to: to.register, from: from.register, weight: weight / 2 });
+      }
+    }
+  }
+  return list.sort((left, right) => right.weight - left.weight);
+}
+
+function coalesce(fn: MachineFunction, { ranges, weights }: Ranges, unspillable: ReadonlySet<number>): Classes {
+  const classes = new Classes(ranges.length);
+  for (const move of moves(fn, true)) {
+    const to = classes.find(move.to);
+    const from = classes.find(move.from);
+    if (to === from || to < firstVirtual || from < firstVirtual) continue;
+    if (unspillable.has(to) || unspillable.has(from)) continue;
+    if (overlaps(ranges[to]!, ranges[from]!)) continue;
+    ranges[to] = union(ranges[to]!, ranges[from]!);
+    ranges[from] = { starts: [], ends: [] };
+    weights[to]! += weights[from]!;
+    if (widthOf(fn, from) > widthOf(fn, to)) fn.widths[to - firstVirtual] = widthOf(fn, from);
+    classes.join(to, from);
+  }
+  return classes;
+}
+
+/** Renames united registers and drops the moves between them. */
+function applyUnion(fn: MachineFunction, classes: Classes): void {
+  for (const block of fn.blocks) {
+    for (const instruction of block.instructions) {
+      instruction.operands = instruction.operands.map((operand) =>
+        mapRegisters(operand, (register) => classes.find(register)),
+      );
+    }
+    const kept = block.instructions.filter(({ copy, operands: [to, from] }) => !copy || !sameRegister(to, from));
+    block.instructions.splice(0, block.instructions.length, ...kept);
+  }
+}
+
+/** What is taken of one machine register: disjoint segments in ascending order. */
+class Occupancy {
+  readonly #starts: number[];
+  readonly #ends: number[];
+
+  constructor(fixed: LiveRange) {
+    this.#starts = [...fixed.starts];
+    this.#ends = [...fixed.ends];
+  }
+
+  /** The index of the first segment that ends after `position`. */
+  #firstAfter(position: number): number {
+    let low = 0;
+    let high = this.#ends.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#ends[middle]! > position) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  isFree(range: LiveRange): boolean {
+    let at = this.#firstAfter(range.starts[0]!);
+    for (let index = 0; index < range.starts.length; index++) {
+      while (at < this.#ends.length && this.#ends[at]! <= range.starts[index]!) at++;
+      if (at < this.#starts.length && this.#starts[at]! < range.ends[index]!) return false;
+    }
+    return true;
+  }
+
+  take(range: LiveRange): void {
+    for (let index = 0; index < range.starts.length; index++) {
+      const at = this.#firstAfter(range.starts[index]!);
+      this.#starts.splice(at, 0, range.starts[index]!);
+      this.#ends.splice(at, 0, range.ends[index]!);
+    }
+  }
+}
+
+interface Assignment {
+  /** virtual register -> machine register; -1 when it has no place */
+  readonly assignment: Int32Array;
+  readonly spilled: number[];
+}
+
+function assign(
+  fn: MachineFunction,
+  { ranges, weights }: Ranges,
+  classes: Classes,
+  unspillable: ReadonlySet<number>,
+): Assignment {
+  const assignment = new Int32Array(ranges.length).fill(-1);
+  for (let register = 0; register < firstVirtual; register++) assignment[register] = register;
+  const occupied = new Map(allocatable.map((register) => [register, new Occupancy(ranges[register]!)]));
+  const hints = collectHints(fn, classes);
+  const order: { register: number; priority: number }[] = [];
+  for (let register = firstVirtual; register < ranges.length; register++) {
+    const range = ranges[register]!;
+    if (range.starts.length === 0) continue;
+    const priority = unspillable.has(register) ? Number.POSITIVE_INFINITY : weights[register]! / (lengthOf(range) + 8);
+    order.push({ register, priority });
+  }
+  order.sort((left, right) => right.priority - left.priority || left.register - right.register);
+  const spilled: number[] = [];
+  for (const { register } of order) {
+    const range = ranges[register]!;
+    const chosen = choose(range, hints.get(register) ?? [], assignment, occupied);
+    if (chosen === undefined) {
+      if (unspillable.has(register)) throw new Error(`${fn.name}: no register for a reload`);
+      spilled.push(register);
+    } else {
+      assignment[register] = chosen;
+      occupied.get(chosen)!.take(range);
+    }
+  }
+  return { assignment, spilled };
+}
+
+/** For each virtual register, those it is moved to or from, best first. */
+function collectHints(fn: MachineFunction, classes: Classes): Map<number, number[]> {
+  const hints = new Map<number, number[]>();
+  const note = (register: number, other: number) => {
+    if (register < firstVirtual) return;
+    const known = hints.get(register);
+    if (known) known.push(other);
+    else hints.set(register, [other]);
+  };
+  for (const move of moves(fn, false)) {
+    const to = classes.find(move.to);
+    const from = classes.find(move.from);
+    if (to === from) continue;
+    note(to, from);
+    note(from, to);
+  }
+  return hints;
+}
+
+function choose(
+  range: LiveRange,
+  hints: readonly number[],
+  assignment: Int32Array,
+  occupied: ReadonlyMap<number, Occupancy>,
+): number | undefined {
+  for (const hint of hints) {
+    const wanted = assignment[hint]!;
+    if (wanted >= 0 && occupied.get(wanted)?.isFree(range)) return wanted;
+  }
+  return allocatable.find((candidate) => occupied.get(candidate)!.isFree(range));
+}
+
+function applyAssignment(fn: MachineFunction, assignment: Int32Array): void {
+  for (const block of fn.blocks) {
+    for (const instruction of block.instructions) {
+      instruction.operands = instruction.operands.map(
+        (operand): Operand => mapRegisters(operand, (register) => assignment[register]!),
+      );
+    }
+  }
+}
+
+/** The machine registers that the function's instructions write. */
+export function writtenRegisters(fn: MachineFunction): Set<number> {
+  const written = new Set<number>();
+  for (const block of fn.blocks) {
+    for (const instruction of block.instructions) {
+      for (const register of instruction.defines ?? []) written.add(register);
+      forEachRegister(instruction, (register, role) => {
+        if (role !== 'r') written.add(register);
+      });
+    }
+  }
+  return written;
+}

@@ -1,0 +1,435 @@
+import {
+  type Address,
+  bitsOf,
+  type Instruction,
+  type InstructionOf,
+  type IrFunction,
+  type IrModule,
+  type Terminator,
+} from '../ir/module.ts';
+import { forEachDefinition, forEachUse, successors } from '../ir/shapes.ts';
+import { argumentRegisters } from './conventions.ts';
+import { loopDepths } from './loops.ts';
+import { type MachineFunction, type MachineInstruction, newVirtual } from './machine.ts';
+import {
+  firstVirtual,
+  type ImmediateOperand,
+  immediate,
+  type MemoryOperand,
+  type Operand,
+  rdi,
+  register,
+  rsp,
+  type Width,
+} from './operands.ts';
+import { selectArithmetic } from './select-arithmetic.ts';
+import { selectControl, selectTerminator } from './select-control.ts';
+import { selectMemory } from './select-memory.ts';
+import { selectSystem } from './select-system.ts';
+
+/** A table of code addresses for a `switch`: `labels[i]` is a block label of the function. */
+export interface JumpTable {
+  readonly symbol: string;
+  readonly labels: readonly string[];
+}
+
+export interface Selection {
+  readonly machine: MachineFunction;
+  readonly jumpTables: readonly JumpTable[];
+}
+
+/** What an operation of this instruction may do to memory or the machine: such instructions are never dropped or moved. */
+const pureOps = new Set<string>(
+  (
+    'const copy neg not byteSwap bitScanForward bitScanReverse add sub mul and or xor shl shr sar rotl ' +
+    'mulHighUnsigned mulHighSigned divUnsigned divSigned remUnsigned remSigned zeroExtend signExtend truncate ' +
+    'compare select addressOf'
+  ).split(' '),
+);
+
+/** Whether the instruction may be dropped when nothing reads its result. */
+export function isRemovable(instruction: Instruction): boolean {
+  return pureOps.has(instruction.op) || (instruction.op === 'load' && !instruction.volatile);
+}
+
+/** Whether the instruction may write memory or depend on when it runs: no load moves across it. */
+export function isBarrier(instruction: Instruction): boolean {
+  return !isRemovable(instruction);
+}
+
+export const blockLabel = (index: number): string => `b${index}`;
+
+interface Place {
+  readonly block: number;
+  readonly index: number;
+  readonly instruction: Instruction;
+}
+
+/** Chooses machine instructions for a function, block by block, from the last instruction to the first. */
+export class Selector {
+  readonly machine: MachineFunction;
+  readonly ir: IrFunction;
+  readonly module: IrModule;
+  readonly jumpTables: JumpTable[] = [];
+  /** the only definition of registers that have exactly one */
+  readonly #definitions = new Map<number, Place>();
+  readonly #definitionCounts: Int32Array;
+  readonly #uses: Int32Array;
+  #block = 0;
+  #index = 0;
+  /** `#epochs[i]`: barriers before instruction i of the current block */
+  #epochs: number[] = [];
+  #chunk: MachineInstruction[] = [];
+  #current: Instruction | Terminator;
+  #labels = 0;
+
+  constructor(module: IrModule, ir: IrFunction) {
+    this.module = module;
+    this.ir = ir;
+    this.#definitionCounts = new Int32Array(ir.registers.length);
+    this.#uses = new Int32Array(ir.registers.length);
+    this.#current = ir.blocks[0]!.terminator;
+    const depths = loopDepths(ir);
+    this.machine = {
+      name: ir.name,
+      blocks: ir.blocks.map((block, index) => ({
+        instructions: [],
+        successors: successors(block.terminator),
+        depth: depths[index]!,
+        cold: block.cold ?? false,
+      })),
+      widths: ir.registers.map((type) => bitsOf[type]),
+      slots: ir.slots.map(({ size, alignment }) => ({ size, alignment })),
+      outgoing: 0,
+      hasCalls: false,
+      userEntry: ir.convention === 'entry' && module.kind === 'user',
+    };
+    this.#countRegisters();
+  }
+
+  #countRegisters(): void {
+    for (const parameter of this.ir.parameters) this.#definitionCounts[parameter.register]!++;
+    this.ir.blocks.forEach((block, blockIndex) => {
+      block.instructions.forEach((instruction, index) => {
+        forEachUse(instruction, (used) => {
+          this.#uses[used]!++;
+        });
+        forEachDefinition(instruction, (defined) => {
+          const count = ++this.#definitionCounts[defined]!;
+          if (count === 1) this.#definitions.set(defined, { block: blockIndex, index, instruction });
+          else this.#definitions.delete(defined);
+        });
+      });
+      forEachUse(block.terminator, (used) => {
+        this.#uses[used]!++;
+      });
+    });
+  }
+
+  run(): Selection {
+    for (let block = 0; block < this.ir.blocks.length; block++) this.#selectBlock(block);
+    return { machine: this.machine, jumpTables: this.jumpTables };
+  }
+
+  #selectBlock(blockIndex: number): void {
+    const { instructions, terminator } = this.ir.blocks[blockIndex]!;
+    this.#block = blockIndex;
+    this.#epochs = [];
+    let epoch = 0;
+    for (const instruction of instructions) {
+      this.#epochs.push(epoch);
+      if (isBarrier(instruction)) epoch++;
+    }
+    this.#epochs.push(epoch);
+    const chunks: MachineInstruction[][] = [];
+    const select = (index: number, item: Instruction | Terminator, action: () => void) => {
+      this.#index = index;
+      this.#current = item;
+      this.#chunk = [];
+      action();
+      chunks.push(this.#chunk);
+    };
+    select(instructions.length, terminator, () => {
+      selectTerminator(this, terminator);
+    });
+    for (let index = instructions.length - 1; index >= 0; index--) {
+      const instruction = instructions[index]!;
+      if (this.#isUnneeded(instruction)) {
+        forEachUse(instruction, (used) => {
+          this.#uses[used]!--;
+        });
+      } else select(index, instruction, () => this.#selectInstruction(instruction));
+    }
+    if (blockIndex === 0) chunks.push(this.#parameters());
+    const output = this.machine.blocks[blockIndex]!.instructions;
+    for (let index = chunks.length - 1; index >= 0; index--) output.push(...chunks[index]!);
+  }
+
+  #isUnneeded(instruction: Instruction): boolean {
+    if (!isRemovable(instruction)) return false;
+    let needed = false;
+    forEachDefinition(instruction, (defined) => {
+      if (this.#uses[defined]! > 0) needed = true;
+    });
+    return !needed;
+  }
+
+  #selectInstruction(instruction: Instruction): void {
+    const done =
+      selectArithmetic(this, instruction) ||
+      selectMemory(this, instruction) ||
+      selectControl(this, instruction) ||
+      selectSystem(this, instruction);
+    if (!done) throw new Error(`no machine code for '${instruction.op}'`);
+  }
+
+  #parameters(): MachineInstruction[] {
+    this.#chunk = [];
+    const { parameters, convention, span } = this.ir;
+    this.#current = { op: 'unreachable', span };
+    if (convention === 'naked') return [];
+    parameters.forEach((parameter, index) => {
+      if (this.#uses[parameter.register] === 0) return;
+      const width = this.widthOf(parameter.register);
+      const into = this.reg(parameter.register, width);
+      const source = convention === 'sysv' || convention === 'entry' ? argumentRegisters[index] : rdi;
+      if (source !== undefined) this.move(into, register(source, width));
+      else this.emit('mov', into, this.#incoming(index - argumentRegisters.length, width));
+    });
+    return this.#chunk;
+  }
+
+  /** Stack argument `index` as the callee sees it: above the saved rbp and the return address. */
+  #incoming(index: number, width: Width): MemoryOperand {
+    return { kind: 'memory', width, base: 5, displacement: 16 + 8 * index };
+  }
+
+  /** Stack argument `index` as the caller stores it. */
+  outgoing(index: number, width: Width): MemoryOperand {
+    this.machine.outgoing = Math.max(this.machine.outgoing, 8 * (index + 1));
+    return { kind: 'memory', width, base: rsp, displacement: 8 * index };
+  }
+
+  // What selection rules ask and emit.
+
+  emit(mnemonic: string, ...operands: Operand[]): void {
+    this.#chunk.push({ mnemonic, operands, span: this.#current.span });
+  }
+
+  emitWith(extra: Partial<MachineInstruction>, mnemonic: string, ...operands: Operand[]): void {
+    this.#chunk.push({ mnemonic, operands, span: this.#current.span, ...extra });
+  }
+
+  newLabel(): string {
+    return `l${this.#labels++}`;
+  }
+
+  label(name: string): void {
+    this.emitWith({ label: name }, 'label');
+  }
+
+  /** A register operand for an IR register. */
+  reg(irRegister: number, width: Width = this.widthOf(irRegister)): Operand & { kind: 'register' } {
+    return register(irRegister + firstVirtual, width);
+  }
+
+  fresh(width: Width): Operand & { kind: 'register' } {
+    return register(newVirtual(this.machine, width), width);
+  }
+
+  widthOf(irRegister: number): Width {
+    return bitsOf[this.ir.registers[irRegister]!];
+  }
+
+  /** A register-to-register move that the allocator may remove. Moves of 8 and 16 bits copy 32. */
+  move(into: Operand & { kind: 'register' }, from: Operand & { kind: 'register' }): void {
+    const width = into.width === 64 && from.width === 64 ? 64 : 32;
+    this.emitWith({ copy: true }, 'mov', register(into.register, width), register(from.register, width));
+  }
+
+  /** The value of a register defined once, by a `const`. */
+  constantOf(irRegister: number): bigint | undefined {
+    const place = this.#definitions.get(irRegister);
+    if (place?.instruction.op !== 'const') return undefined;
+    return BigInt.asIntN(this.widthOf(irRegister), place.instruction.value);
+  }
+
+  /** Says that a use counted for `irRegister` needs no register after all. */
+  release(irRegister: number): void {
+    this.#uses[irRegister]!--;
+  }
+
+  #retain(irRegister: number): void {
+    this.#uses[irRegister]!++;
+  }
+
+  /** The immediate for a constant that fits a sign-extended 32-bit field; the use is released. */
+  foldImmediate(irRegister: number): ImmediateOperand | undefined {
+    const value = this.constantOf(irRegister);
+    if (value === undefined || value < -0x80000000n || value > 0x7fffffffn) return undefined;
+    this.release(irRegister);
+    return immediate(value);
+  }
+
+  /** A register or immediate holding the value. */
+  value(irRegister: number, width: Width = this.widthOf(irRegister)): Operand {
+    return this.foldImmediate(irRegister) ?? this.inRegister(irRegister, width);
+  }
+
+  /** A register, immediate or foldable memory operand of the register's own width. */
+  valueOrMemory(irRegister: number, width: Width): Operand {
+    return this.foldImmediate(irRegister) ?? this.foldLoad(irRegister, width) ?? this.inRegister(irRegister, width);
+  }
+
+  /** A register with the value; constants are made on the spot, truncations read through. */
+  inRegister(irRegister: number, width: Width = this.widthOf(irRegister)): Operand & { kind: 'register' } {
+    const value = this.constantOf(irRegister);
+    if (value !== undefined && (this.#uses[irRegister] === 1 || (value >= -0x80000000n && value <= 0xffffffffn))) {
+      const fresh = this.fresh(this.widthOf(irRegister));
+      this.release(irRegister);
+      this.loadConstant(fresh, value);
+      return { ...fresh, width };
+    }
+    return this.reg(this.#throughTruncations(irRegister), width);
+  }
+
+  /** Like `inRegister`, and an i32 has its upper half clear: for moves, which may end up sharing the register. */
+  wholeRegister(irRegister: number): Operand & { kind: 'register' } {
+    if (this.constantOf(irRegister) === undefined && this.widthOf(irRegister) === 32) return this.reg(irRegister);
+    return this.inRegister(irRegister);
+  }
+
+  /** Reads only the low bits of a value: the source of a truncation does as well as its result. */
+  #throughTruncations(irRegister: number): number {
+    const place = this.#definitions.get(irRegister);
+    if (place?.instruction.op !== 'truncate') return irRegister;
+    const { source } = place.instruction;
+    if (!this.#unchangedSince(source, place)) return irRegister;
+    this.release(irRegister);
+    this.#retain(source);
+    return this.#throughTruncations(source);
+  }
+
+  /** Whether a register still holds at the current place what it held at `place`. */
+  #unchangedSince(irRegister: number, place: Place): boolean {
+    if (this.#definitionCounts[irRegister] === 1) return true;
+    if (place.block !== this.#block) return false;
+    const { instructions } = this.ir.blocks[this.#block]!;
+    for (let index = place.index + 1; index < this.#index; index++) {
+      let changed = false;
+      forEachDefinition(instructions[index]!, (defined) => {
+        if (defined === irRegister) changed = true;
+      });
+      if (changed) return false;
+    }
+    return true;
+  }
+
+  /** mov of a constant, in its shortest form; flags are not touched unless it is 0 */
+  loadConstant(into: Operand & { kind: 'register' }, value: bigint): void {
+    const bits = BigInt.asUintN(into.width, value);
+    if (bits === 0n) this.emit('zero', register(into.register, 32));
+    else if (bits <= 0xffffffffn) this.emit('mov', register(into.register, 32), immediate(bits));
+    else if (value >= -0x80000000n && value < 0n) this.emit('mov', register(into.register, 64), immediate(value));
+    else this.emit('movabs', register(into.register, 64), immediate(bits));
+  }
+
+  /**
+   * The only definition of a register, when it is `op`, has this one use, and can be evaluated here instead.
+   * The caller emits it in place of the use, which is released.
+   */
+  foldable<Op extends Instruction['op']>(irRegister: number, op: Op, anyBlock = false): InstructionOf<Op> | undefined {
+    const place = this.#definitions.get(irRegister);
+    if (place?.instruction.op !== op || this.#uses[irRegister] !== 1) return undefined;
+    if (!anyBlock && place.block !== this.#block) return undefined;
+    let fine = true;
+    forEachUse(place.instruction, (used) => {
+      if (!this.#unchangedSince(used, place)) fine = false;
+    });
+    return fine ? (place.instruction as InstructionOf<Op>) : undefined;
+  }
+
+  /** Takes a `foldable` definition's place: its operands are now used here. */
+  take(irRegister: number, instruction: Instruction): void {
+    this.release(irRegister);
+    forEachUse(instruction, (used) => {
+      this.#retain(used);
+    });
+  }
+
+  /** Whether no barrier lies between a register's definition, in this block, and the current place. */
+  #noBarrierSince(irRegister: number): boolean {
+    const place = this.#definitions.get(irRegister)!;
+    return this.#epochs[place.index + 1] === this.#epochs[this.#index];
+  }
+
+  /** The load that defines a register, when it can happen here instead (it is not yet taken). */
+  foldableLoad(irRegister: number): InstructionOf<'load'> | undefined {
+    const load = this.foldable(irRegister, 'load');
+    return load && !load.volatile && this.#noBarrierSince(irRegister) ? load : undefined;
+  }
+
+  /** A memory operand in place of a register that was loaded for this one use. */
+  foldLoad(irRegister: number, width: Width): MemoryOperand | undefined {
+    if (this.widthOf(irRegister) !== width) return undefined;
+    const load = this.foldableLoad(irRegister);
+    if (!load) return undefined;
+    this.take(irRegister, load);
+    return this.address(load.address, width);
+  }
+
+  /** The memory operand of an IR address; addresses of symbols and slots are folded in. */
+  address(address: Address, width: Width | 0): MemoryOperand {
+    const { base, index, segment } = address;
+    const parts: { -readonly [K in keyof MemoryOperand]: MemoryOperand[K] } = {
+      kind: 'memory',
+      width,
+      displacement: address.displacement ?? 0,
+    };
+    if (segment) parts.segment = segment;
+    if (index !== undefined) {
+      parts.index = this.inRegister(index).register;
+      parts.scale = address.scale ?? 1;
+    }
+    if (base?.kind === 'slot') parts.slot = base.slot;
+    if (base?.kind === 'symbol') parts.symbol = base.symbol;
+    if (base?.kind === 'register') {
+      const inner = this.#fixedAddress(base.register, parts.displacement);
+      if (inner) {
+        parts.displacement += inner.displacement ?? 0;
+        if (inner.base?.kind === 'slot') parts.slot = inner.base.slot;
+        if (inner.base?.kind === 'symbol') parts.symbol = inner.base.symbol;
+      } else parts.base = this.inRegister(base.register).register;
+    }
+    const relative = parts.symbol !== undefined && index === undefined && parts.base === undefined;
+    if (relative && !segment) parts.relative = true;
+    return parts;
+  }
+
+  /** The address in a register that always holds the address of one symbol or slot; the use is released. */
+  #fixedAddress(irRegister: number, displacement: number): Address | undefined {
+    const place = this.#definitions.get(irRegister);
+    if (place?.instruction.op !== 'addressOf') return undefined;
+    const { address } = place.instruction;
+    if (address.index !== undefined || address.segment || !address.base || address.base.kind === 'register') {
+      return undefined;
+    }
+    const sum = displacement + (address.displacement ?? 0);
+    if (sum !== (sum | 0)) return undefined;
+    this.release(irRegister);
+    return address;
+  }
+
+  get span(): Instruction['span'] {
+    return this.#current.span;
+  }
+
+  usesOf(irRegister: number): number {
+    return this.#uses[irRegister]!;
+  }
+}
+
+/** Machine code with virtual registers for one function of the module. */
+export function select(module: IrModule, ir: IrFunction): Selection {
+  return new Selector(module, ir).run();
+}
