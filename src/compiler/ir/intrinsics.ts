@@ -69,12 +69,17 @@ export const intrinsics: Readonly<Record<string, Intrinsic>> = {
   syscall: { arguments: ['i64', 'i64', 'i64', 'i64', 'i64', 'i64', 'i64'], results: word },
 };
 
-/** Names the linker defines: i64 addresses, read with `addressOf`. */
+/**
+ * Names the linker defines: i64 addresses, read with `addressOf`. Virtual but for `physical` and `boot`; kernel, boot,
+ * text, rodata and data (with .bss) are whole pages, each range with page permissions of its own.
+ */
 export const linkerSymbols: readonly string[] = [
   '__kernel_start',
   '__kernel_end',
   '__kernel_physical_start',
   '__kernel_physical_end',
+  '__boot_start',
+  '__boot_end',
   '__text_start',
   '__text_end',
   '__rodata_start',

@@ -139,6 +139,16 @@ function alignUp(value: bigint, alignment: number): bigint {
   return ((value + step - 1n) / step) * step;
 }
 
+/** Ranges with `__name_start` and `__name_end`; those with one set of page permissions are rounded to pages. */
+const linkerRanges: readonly (readonly [name: string, sections: readonly string[], pages: boolean])[] = [
+  ['boot', ['.multiboot', '.note.Xen', '.boot.text', '.boot.data'], true],
+  ['text', ['.text'], true],
+  ['rodata', ['.rodata', exceptionTableSection], true],
+  ['data', ['.data', '.bss'], true],
+  ['bss', ['.bss'], false],
+  ['extable', [exceptionTableSection], false],
+];
+
 function symbolAddresses(
   module: IrModule,
   contents: Contents,
@@ -156,10 +166,17 @@ function symbolAddresses(
   const start = kernel ? kernelPhysicalBase : userBase;
   addresses.set('__kernel_start', start + base).set('__kernel_end', end + base);
   addresses.set('__kernel_physical_start', start).set('__kernel_physical_end', end);
-  for (const name of ['text', 'rodata', 'data', 'bss', 'extable']) {
-    const section = sections[sectionIndex.get(`.${name}`) ?? -1];
-    addresses.set(`__${name}_start`, section?.address ?? end + base);
-    addresses.set(`__${name}_end`, section ? section.address + BigInt(section.size) : end + base);
+  const span = (names: readonly string[], page: boolean): [bigint, bigint] => {
+    const members = sections.filter((section) => names.includes(section.name));
+    const [first] = members;
+    const last = members[members.length - 1];
+    if (!first || !last) return [end + base, end + base];
+    const lastEnd = last.address + BigInt(last.size);
+    return [page ? first.address & ~BigInt(pageSize - 1) : first.address, page ? alignUp(lastEnd, pageSize) : lastEnd];
+  };
+  for (const [name, names, page] of linkerRanges) {
+    const [from, to] = span(names, page);
+    addresses.set(`__${name}_start`, from).set(`__${name}_end`, to);
   }
   return addresses;
 }

@@ -47,3 +47,23 @@ export function backEdges(next: readonly (readonly number[])[]): Map<number, num
   }
   return edges;
 }
+
+/** Reachable blocks, each after all blocks that it dominates. */
+export function postorder(fn: IrFunction): number[] {
+  const visited = new Uint8Array(fn.blocks.length);
+  const order: number[] = [];
+  const stack: { block: number; next: number[] }[] = [{ block: 0, next: successors(fn.blocks[0]!.terminator) }];
+  visited[0] = 1;
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1]!;
+    const target = top.next.pop();
+    if (target === undefined) {
+      order.push(top.block);
+      stack.pop();
+    } else if (!visited[target]) {
+      visited[target] = 1;
+      stack.push({ block: target, next: successors(fn.blocks[target]!.terminator) });
+    }
+  }
+  return order;
+}

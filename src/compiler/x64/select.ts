@@ -9,7 +9,7 @@ import {
 } from '../ir/module.ts';
 import { forEachDefinition, forEachUse, successors } from '../ir/shapes.ts';
 import { argumentRegisters } from './conventions.ts';
-import { loopDepths } from './loops.ts';
+import { loopDepths, postorder } from './loops.ts';
 import { type MachineFunction, type MachineInstruction, newVirtual } from './machine.ts';
 import {
   firstVirtual,
@@ -127,7 +127,8 @@ export class Selector {
   }
 
   run(): Selection {
-    for (let block = 0; block < this.ir.blocks.length; block++) this.#selectBlock(block);
+    // Postorder: what uses a value is selected before what defines it, so that folding is known in time.
+    for (const block of postorder(this.ir)) this.#selectBlock(block);
     return { machine: this.machine, jumpTables: this.jumpTables };
   }
 
