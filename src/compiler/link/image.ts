@@ -56,6 +56,8 @@ export interface Layout {
 
 const multibootSize = 32;
 const noteSize = 24;
+/** ELF notes are read in units of their segment's alignment, and Xen's are 4-byte notes. */
+const bootHeaderAlignment = 4;
 
 /** Places sections, defines the linker's symbols, and fills in every field that waits for an address. */
 export function layoutImage(module: IrModule, contents: Contents): Layout {
@@ -77,7 +79,7 @@ export function layoutImage(module: IrModule, contents: Contents): Layout {
       const builder = contents.sections.get(name);
       const size = builder?.size ?? specialSize(module, name);
       if (size === 0 && !(withHeaders && name === '.rodata')) continue;
-      const alignment = builder?.alignment ?? 8;
+      const alignment = builder?.alignment ?? bootHeaderAlignment;
       physical = alignUp(physical, alignment);
       sectionIndex.set(name, sections.length);
       builders.push(builder);
