@@ -89,7 +89,7 @@ export function statusFlags(stored: number, a: bigint, b: bigint): number {
       const first = truncate(a - b - carryIn);
       carry = Number(carryIn === 0n ? a < b : a <= b);
       overflow = top((first ^ result) & (b ^ result));
-      adjust = Number((first ^ b ^ result) >> 4n) & 1;
+      adjust = Number(((first ^ b ^ result) >> 4n) & 1n);
       break;
     }
     case KIND.SUB:
@@ -97,7 +97,7 @@ export function statusFlags(stored: number, a: bigint, b: bigint): number {
       result = truncate(a - b - carryIn);
       carry = Number(carryIn === 0n ? a < b : a <= b);
       overflow = top((a ^ b) & (a ^ result));
-      adjust = Number((a ^ b ^ result) >> 4n) & 1;
+      adjust = Number(((a ^ b ^ result) >> 4n) & 1n);
       break;
     case KIND.INC:
       carry = Number(b);

@@ -48,6 +48,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   SLDT: 'the host kernel turns on UMIP and answers for the processor',
   SMSW: 'the host kernel turns on UMIP and answers for the processor',
   STR: 'the host kernel turns on UMIP and answers for the processor',
+  SYSENTER: 'AMD processors have it in protected mode only',
   INT1: 'a hypervisor may intercept it and report another rip',
   PUSH_FS: 'the selector is what an earlier case left',
   PUSH_GS: 'the selector is what an earlier case left',
@@ -124,6 +125,8 @@ export class CaseGenerator {
     if (!form.encoding.startsWith('VEX') && this.#rex) this.#rex |= random.below(16);
     if (encoding.sizes.length === 1) this.#rex |= 0x48;
     else if (form.sized && random.chance(0.3)) this.#rex |= 0x48;
+    // Far pointers with a 64-bit offset are Intel's; AMD's processors take REX.W there as 32 bits.
+    if (form.operands.some(({ type }) => type === 'p')) this.#rex &= ~8;
     this.#choosePrefixes(form);
     this.#prepare(form);
     const body = this.#body(form, encoding);
@@ -143,7 +146,9 @@ export class CaseGenerator {
     else if (!/^(NP|NFx|VEX)/.test(form.encoding)) {
       // A near branch with 66 is 16 bits wide on AMD's processors and 64 on Intel's; ours are Intel's.
       if (!form.forced64 && random.chance(form.sized ? 0.3 : 0.05)) choice.push(0x66);
-      if (!form.string && random.chance(0.02)) choice.push(random.pick([0xf2, 0xf3]));
+      // With F2 or F3, LOOPE and LOOPNE are reserved, and AMD's processors change their condition.
+      if (!form.string && !form.mnemonic.startsWith('LOOP') && random.chance(0.02))
+        choice.push(random.pick([0xf2, 0xf3]));
     } else if (form.encoding.startsWith('NFx') && random.chance(0.3)) choice.push(0x66);
     if (/^F[23] /.test(form.encoding) && random.chance(0.05)) choice.push(0x66);
     if (random.chance(0.06)) choice.push(random.pick([0x26, 0x2e, 0x36, 0x3e]));

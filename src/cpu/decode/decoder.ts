@@ -143,6 +143,7 @@ export class Decoder {
     let addressSize: 16 | 32 | 64 = codeSize;
     if (addressPrefix) addressSize = codeSize === 32 ? 16 : 32;
     if ((properties & Property.Byte) !== 0) operandSize = 8;
+    else if (operandSize === 16 && (properties & Property.NotWord) !== 0) operandSize = 32;
     else if (long && (properties & (Property.Default64 | Property.Forced64)) !== 0) {
       if (!operandPrefix || (properties & Property.Forced64) !== 0) operandSize = 64;
     }

@@ -27,7 +27,10 @@ export class Instruction {
   codeSize: CodeSize = 64;
   /** Last opcode byte; its low four bits are the condition of Jcc, SETcc and CMOVcc. */
   opcode = 0;
-  /** 8 for forms that only have a byte size; otherwise what prefixes, mode and the form's default make it: 16, 32 or 64. */
+  /**
+   * 8 for forms that only have a byte size; otherwise what prefixes, mode and the form's default make it: 16, 32 or 64. Never 16 for
+   * forms whose operands are of type `y`.
+   */
   operandSize: OperandSize = 32;
   /** Width of effective addresses and of the counter and index registers of string instructions and loops. */
   addressSize: AddressSize = 64;

@@ -18,6 +18,8 @@ export const Property = {
   Vvvv: 1 << 7,
   Control: 1 << 8,
   Debug: 1 << 9,
+  /** Sized by `y` operands alone: 66 does not make it 16-bit. */
+  NotWord: 1 << 10,
   /** The immediate's kind, a value of Immediate, stands from here up. */
   ImmediateShift: 12,
 } as const;
@@ -58,6 +60,13 @@ const IMMEDIATES: Readonly<Record<string, number>> = {
   Ov: Immediate.Moffs,
 };
 
+/** True when every operand that follows the operand size is of type `y`, 32 or 64 bits. */
+function isNeverWord({ sized, default64, forced64, operands }: Form): boolean {
+  const types = operands.map(({ type }) => type);
+  const y = types.some((type) => type === 'y' || type === 'yw');
+  return sized && y && !default64 && !forced64 && !types.includes('v');
+}
+
 function propertiesOf(form: Form, encoding: Encoding): number {
   const has = (method: string) => form.operands.some((operand) => operand.method === method);
   const immediates = form.operands.filter(({ method }) => ['I', 'sI', 'J', 'A', 'O'].includes(method));
@@ -73,6 +82,7 @@ function propertiesOf(form: Form, encoding: Encoding): number {
     (has('B') ? Property.Vvvv : 0) |
     (has('C') ? Property.Control : 0) |
     (has('D') ? Property.Debug : 0) |
+    (isNeverWord(form) ? Property.NotWord : 0) |
     (immediate << Property.ImmediateShift)
   );
 }
