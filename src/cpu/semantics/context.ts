@@ -337,8 +337,11 @@ export class Context {
     return this.#segmented(this.segmentBase(ES), offset);
   }
   #segmented(base: I64, offset: I64): I64 {
-    const sum = i64.add(base, offset);
-    return this.let(this.variant.stackSize === 64 ? sum : truncate(sum, 32));
+    return this.let(this.wrapLinear(i64.add(base, offset)));
+  }
+  /** Linear addresses have 32 bits outside 64-bit mode. */
+  wrapLinear(address: I64): I64 {
+    return this.variant.stackSize === 64 ? address : truncate(address, 32);
   }
 
   /** @param segment ES to GS @returns its base; in 64-bit mode 0 for all but FS and GS */

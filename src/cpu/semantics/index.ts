@@ -1,21 +1,29 @@
 import type { Form } from '../decode/forms.ts';
 import { ARITHMETIC } from './arithmetic.ts';
+import { ATOMIC } from './atomic.ts';
+import { BIT } from './bit.ts';
 import type { Semantics } from './context.ts';
 import { CONTROL } from './control.ts';
+import { DECIMAL } from './decimal.ts';
 import { LOGIC } from './logic.ts';
 import { MOVE } from './move.ts';
 import { SHIFT } from './shift.ts';
 import { SSE_SEMANTICS } from './sse.ts';
 import { STACK } from './stack.ts';
+import { STRING } from './string.ts';
 
 const BY_MNEMONIC: Readonly<Record<string, Semantics>> = {
   ...ARITHMETIC,
+  ...ATOMIC,
+  ...BIT,
   ...CONTROL,
+  ...DECIMAL,
   ...LOGIC,
   ...MOVE,
   ...SHIFT,
   ...SSE_SEMANTICS,
   ...STACK,
+  ...STRING,
 };
 
 const SEGMENT_OPERAND = /^(Sw|ES|CS|SS|DS|FS|GS)$/;
