@@ -51,8 +51,6 @@ const floatLanes: Record<string, (a: number, b: number) => number | boolean> = {
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   div: (a, b) => a / b,
-  pmin: (a, b) => (b < a ? b : a),
-  pmax: (a, b) => (a < b ? b : a),
   eq: (a, b) => a === b,
   ne: (a, b) => a !== b,
   lt: (a, b) => a < b,
@@ -68,6 +66,12 @@ export function nearest(value: number): number {
   const rounded = value + magic - magic;
   return rounded === 0 ? (magic < 0 ? -0 : 0) : rounded;
 }
+
+/** Whether the second operand is the result; the encoding itself is kept, that of a signalling NaN too. */
+const floatChoices: Record<string, (a: number, b: number) => boolean> = {
+  pmin: (a, b) => b < a,
+  pmax: (a, b) => a < b,
+};
 
 const floatUnary: Record<string, (a: number) => number> = {
   abs: Math.abs,
@@ -212,6 +216,12 @@ function evaluateFloatLanes(operation: string, width: number, a: bigint, b: bigi
   const unary = floatUnary[operation];
   if (unary) {
     return mapLanes(a, 0n, width, (lane) => numberToBits(unary(bitsToNumber(lane, width)), width));
+  }
+  const choice = floatChoices[operation];
+  if (choice) {
+    return mapLanes(a, b, width, (left, right) =>
+      choice(bitsToNumber(left, width), bitsToNumber(right, width)) ? right : left,
+    );
   }
   const binary = floatLanes[operation];
   return (
