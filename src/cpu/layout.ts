@@ -101,8 +101,8 @@ export const X87_REGISTERS = CPU_BLOCK + 0x500;
 /** Sixteen bytes in which the slow path puts split accesses together. */
 export const SCRATCH = CPU_BLOCK + 0x6a0;
 /** Records (interpreter/records.ts) that stand at fixed places: leave the interpreter; go where `rip` says. */
-export const EXIT_RECORD = CPU_BLOCK + 0x700;
-export const INDIRECT_RECORD = CPU_BLOCK + 0x740;
+export const EXIT_RECORD = CPU_BLOCK + 0x880;
+export const INDIRECT_RECORD = CPU_BLOCK + 0x8c0;
 
 /** The four PDPTE registers of PAE paging, 8 bytes each. */
 export const PDPTES = CPU_BLOCK + 0x700;
