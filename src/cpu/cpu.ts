@@ -1,4 +1,5 @@
 import { type CpuBus, GuestException } from './bus.ts';
+import { type CpuSnapshot, captureCpu, restoreCpu } from './cpu-snapshot.ts';
 import { DecodeError, Decoder } from './decode/decoder.ts';
 import { FORMS } from './decode/forms.ts';
 import { Instruction } from './decode/instruction.ts';
@@ -151,6 +152,24 @@ export class Cpu {
   /** RAM has been written from outside: by a loader, a device, a debugger. @param address physical @param length in bytes */
   invalidateCode(address: number, length: number): void {
     this.#cache.invalidate(address, length);
+  }
+
+  /** The boot state has been written into `state`: recomputes what is derived from it. */
+  refresh(): void {
+    this.system.refresh();
+    this.#cache.clear();
+  }
+
+  /** Everything but RAM. */
+  save(): CpuSnapshot {
+    return captureCpu(this.state, this.instructionCount);
+  }
+
+  /** The counterpart of `save`. RAM may have changed as well. */
+  restore(snapshot: CpuSnapshot): void {
+    restoreCpu(this.state, snapshot);
+    this.instructionCount = snapshot.instructionCount;
+    this.refresh();
   }
 
   /** @returns the physical address behind a linear one, or undefined; changes nothing and never faults */

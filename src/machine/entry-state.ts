@@ -20,7 +20,7 @@ const TASK_SELECTOR = 0x18;
 /** The smallest 32-bit TSS. */
 const TSS_LIMIT = 0x67;
 
-/** Puts a freshly reset processor into the state in which PVH and Multiboot start a kernel. */
+/** Puts a freshly reset processor into the state in which PVH and Multiboot start a kernel; `refresh` completes it. */
 export function enterKernel(state: CpuState, entry: KernelEntry): void {
   for (let register = 0; register < 16; register++) state.setGpr(register, 0n);
   state.setGpr(RAX, BigInt(entry.eax));
@@ -48,6 +48,4 @@ export function enterKernel(state: CpuState, entry: KernelEntry): void {
   state.set('gdtrLimit', 0);
   state.set('idtrLimit', 0);
   state.rflags = 0;
-  state.updateMode();
-  state.forgetFetches();
 }

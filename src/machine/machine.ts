@@ -1,3 +1,4 @@
+import { Cpu, type RunExit } from '../cpu/cpu.ts';
 import { FLAG } from '../cpu/flags.ts';
 import type { CpuState } from '../cpu/state.ts';
 import type { BootModule, KernelEntry } from './boot/kernel-entry.ts';
@@ -11,7 +12,7 @@ import { HostTurns } from './host-turns.ts';
 import { MachineError } from './machine-error.ts';
 import { memoryMap } from './memory-map.ts';
 import { parseMemorySize } from './memory-size.ts';
-import type { Processor, ProcessorExit, ProcessorFactory } from './processor.ts';
+import type { Processor, ProcessorFactory } from './processor.ts';
 import { SerialConsole, type TypedInput } from './serial-console.ts';
 import { capturePages, type MachineSnapshot, restorePages, SNAPSHOT_VERSION } from './snapshot.ts';
 import { canonicalText, StateHash } from './state-hash.ts';
@@ -62,6 +63,8 @@ const OUTPUT_LINES_SHOWN = 10;
 /** Alarms that may ring in one stretch without waking a halted processor. */
 const IDLE_ALARMS = 100_000;
 
+const createCpu: ProcessorFactory = (options) => new Cpu(options);
+
 /**
  * An x86-64 PC: one processor, RAM, the devices of `Chipset`, and a kernel image loaded by a boot protocol. Everything
  * it does follows from its options and from the bytes typed on its serial console.
@@ -86,7 +89,7 @@ export class Machine {
    * Powers the machine on with a kernel image.
    * @throws ImageError when the image cannot be booted, MachineError when an option is wrong
    */
-  constructor(image: Uint8Array, options: MachineOptions, createProcessor: ProcessorFactory) {
+  constructor(image: Uint8Array, options: MachineOptions = {}, createProcessor: ProcessorFactory = createCpu) {
     const memoryBytes = parseMemorySize(options.memory ?? DEFAULT_MEMORY);
     this.clock = new VirtualClock(() => this.processor?.instructionCount ?? 0);
     this.chipset = new Chipset(this.clock, { epoch: options.epoch ?? DEFAULT_EPOCH, memoryBytes });
@@ -104,6 +107,7 @@ export class Machine {
     this.entry = loadImage(image, this.state.guestRam, boot, options.protocol ?? 'auto');
     this.processor.reset();
     enterKernel(this.state, this.entry);
+    this.processor.refresh();
     this.chipset.lapic.enableVirtualWire();
     this.serial.schedule(options.input ?? []);
   }
@@ -305,7 +309,7 @@ export class Machine {
     chipset.acpiPm.onPowerOff = () => this.stop({ reason: 'power-off', status: chipset.exitStatus.status });
   }
 
-  #execute(until: number): ProcessorExit {
+  #execute(until: number): RunExit {
     this.clock.running = true;
     try {
       return this.processor.run(until);

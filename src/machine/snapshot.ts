@@ -1,3 +1,4 @@
+import type { CpuSnapshot } from '../cpu/cpu-snapshot.ts';
 import type { ChipsetState } from './chipset.ts';
 import type { VirtualClockState } from './clock.ts';
 import type { SerialConsoleState } from './serial-console.ts';
@@ -19,7 +20,7 @@ export interface MachineSnapshot {
   readonly memoryBytes: number;
   readonly stop: Stop | null;
   readonly clock: VirtualClockState;
-  readonly processor: unknown;
+  readonly processor: CpuSnapshot;
   readonly chipset: ChipsetState;
   readonly serial: SerialConsoleState;
   readonly pages: readonly SnapshotPage[];

@@ -1,7 +1,9 @@
 import type { CpuBus } from '../../src/cpu/bus.ts';
+import type { RunExit } from '../../src/cpu/cpu.ts';
+import { type CpuSnapshot, captureCpu, restoreCpu } from '../../src/cpu/cpu-snapshot.ts';
 import { FLAG } from '../../src/cpu/flags.ts';
 import { CpuState } from '../../src/cpu/state.ts';
-import type { Processor, ProcessorExit, ProcessorFactory } from '../../src/machine/processor.ts';
+import type { Processor, ProcessorFactory } from '../../src/machine/processor.ts';
 
 /** One instruction of a script. It halts the processor by returning 'halt'. */
 export type Action = (bus: CpuBus, state: CpuState) => unknown;
@@ -29,7 +31,7 @@ export class ScriptedProcessor implements Processor {
     this.#script = script;
   }
 
-  run(until: number): ProcessorExit {
+  run(until: number): RunExit {
     this.#stopRequested = false;
     if (this.#script.interruptsOn) this.state.rflags = FLAG.IF;
     for (;;) {
@@ -48,7 +50,7 @@ export class ScriptedProcessor implements Processor {
     }
   }
 
-  step(): ProcessorExit {
+  step(): RunExit {
     return this.run(this.instructionCount + 1);
   }
 
@@ -64,19 +66,23 @@ export class ScriptedProcessor implements Processor {
     this.#halted = false;
   }
 
+  refresh(): void {
+    this.state.updateMode();
+  }
+
   translate(linear: bigint): number | undefined {
     return linear < 0x1_0000_0000n ? Number(linear) : undefined;
   }
 
-  save(): unknown {
-    return { instructionCount: this.instructionCount, halted: this.#halted, rflags: this.state.rflags };
+  save(): CpuSnapshot {
+    this.state.set('halted', this.#halted ? 1 : 0);
+    return captureCpu(this.state, this.instructionCount);
   }
 
-  restore(state: unknown): void {
-    const saved = state as { instructionCount: number; halted: boolean; rflags: number };
-    this.instructionCount = saved.instructionCount;
-    this.#halted = saved.halted;
-    this.state.rflags = saved.rflags;
+  restore(snapshot: CpuSnapshot): void {
+    restoreCpu(this.state, snapshot);
+    this.instructionCount = snapshot.instructionCount;
+    this.#halted = this.state.get('halted') !== 0;
   }
 }
 

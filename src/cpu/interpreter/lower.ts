@@ -405,7 +405,9 @@ export class Lowering {
   #slowLoad(address: number, bits: number, type: ValueType, kind: number): void {
     const code = this.#code;
     if (type === 'v128') {
-      code.get(address).i32(kind).call(this.#to.functions.loadVector);
+      code.get(address).i32(8).i32(kind).call(this.#to.functions.load).op('i64x2.splat');
+      code.get(address).i64(8n).op('i64.add').i32(8).i32(kind).call(this.#to.functions.load);
+      code.op('i64x2.replace_lane', [1]);
     } else {
       code
         .get(address)
