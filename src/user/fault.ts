@@ -18,11 +18,11 @@ const divideByZero = naked(
 const undefinedInstruction = naked((): void => asm`ud2`);
 const privilegedInstruction = naked((): void => asm`hlt`);
 const breakpoint = naked((): void => asm`int3`);
-/** MOVAPS to an address that is not a multiple of 16. */
+/** MOVAPS [RSP - 24], XMM0: an address that is not a multiple of 16. */
 const misalignedVector = naked(
   (): void => asm`
     and rsp, -16
-    movaps [rsp - 24], xmm0
+    .byte 0x0f, 0x29, 0x44, 0x24, 0xe8
   `,
 );
 

@@ -1,5 +1,5 @@
 /** What the kernel says when it cannot go on. */
-import { hex, mem, panicHandler, u64, type VirtAddr, virt } from '#dialect';
+import { hex, mem, panicHandler, type u32, u64, type VirtAddr, virt } from '#dialect';
 import { DIRECT_MAP_BASE } from '../memory/layout.ts';
 import { powerOff } from '../processor/power.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
@@ -37,7 +37,7 @@ export function panicWithFrame(name: string, frame: VirtAddr, faultAddress: u64)
 /** Follows the chain of saved frame pointers while it stays in the kernel. */
 function printBacktrace(framePointer: u64): void {
   let current = framePointer;
-  for (let depth = 0; depth < DEEPEST_BACKTRACE && isPlausible(current); depth++) {
+  for (let depth: u32 = 0; depth < DEEPEST_BACKTRACE && isPlausible(current); depth++) {
     print`  called from ${hex(mem.load64(virt(current + 8n)), 16)}\n`;
     const next = mem.load64(virt(current));
     if (next <= current) return;

@@ -1,5 +1,5 @@
 /** The kernel's own words on the console. A newline goes out as carriage return and line feed. */
-import { array, mem, printer, u8, u32, u64, type VirtAddr, virt } from '#dialect';
+import { array, type i64, mem, printer, u8, u32, u64, type VirtAddr, virt } from '#dialect';
 import { sendByte } from './serial.ts';
 
 const NEWLINE = 10;
@@ -43,7 +43,7 @@ function writeHexadecimal(value: u64, digits: u32): void {
   }
 }
 
-function writeSigned(value: bigint): void {
+function writeSigned(value: i64): void {
   sendByte(45);
   writeUnsigned(u64(-value));
 }

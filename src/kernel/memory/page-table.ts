@@ -33,7 +33,7 @@ export function entryFrame(entry: u64): PhysAddr {
 }
 
 function entryAddress(tableFrame: PhysAddr, address: u64, shift: u64): VirtAddr {
-  return virt(directMap(tableFrame) + ((address >> shift) & TABLE_MASK) * ENTRY_BYTES);
+  return virt(directMap(tableFrame) + ((address >> (shift & 63n)) & TABLE_MASK) * ENTRY_BYTES);
 }
 
 /**

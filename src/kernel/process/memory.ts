@@ -1,5 +1,5 @@
 /** mmap, munmap, mprotect and brk for anonymous memory. Each checks everything, then reserves, then changes. */
-import { Errno, err, ok, type Result, type u32, u64 } from '#dialect';
+import { Errno, err, ok, type Result, u32, u64 } from '#dialect';
 import { type AddressSpace, applyProtection, populate, releasePages, removeArea } from '../memory/address-space.ts';
 import {
   type Area,
@@ -41,7 +41,7 @@ const LARGEST_HEAP = 0x2_0000_0000n;
 export function mapMemory(space: AddressSpace, hint: u64, length: u64, protection: u32, flags: u32): Result<u64> {
   const size = pageCeiling(length);
   if (length === 0n || size === 0n || (protection & ~Protection.ALL) !== 0) return err(Errno.EINVAL);
-  const type = flags & MAP_TYPE;
+  const type = u32(flags & MAP_TYPE);
   if (type !== MapFlag.SHARED && type !== MapFlag.PRIVATE) return err(Errno.EINVAL);
   if ((flags & MapFlag.ANONYMOUS) === 0) return err(Errno.ENODEV);
   const start = chooseAddress(space, hint, size, flags);

@@ -148,13 +148,16 @@ export function runIdle(): never {
   gs.store64(CURRENT_THREAD_OFFSET, addressOf(idleThread));
   idleThread.priority = Priority.Idle;
   idleThread.state.store(ThreadState.Running);
-  for (;;) {
-    while (readyCount === 0) {
-      cpu.stiHlt();
-      cpu.cli();
-    }
-    switchAway(idleThread);
+  for (;;) waitForWork();
+}
+
+/** One round of the idle thread: waits for interrupts until a thread is ready, and gives it the processor. */
+export function waitForWork(): void {
+  while (readyCount === 0) {
+    cpu.stiHlt();
+    cpu.cli();
   }
+  switchAway(idleThread);
 }
 
 /** True while no thread has anything to do. */

@@ -1,5 +1,5 @@
 /** Printing to the console, a line at a time. */
-import { addressOf, array, mem, panicHandler, printer, u8, u32, u64, type VirtAddr, virt } from '#dialect';
+import { addressOf, array, type i64, mem, panicHandler, printer, u8, u32, u64, type VirtAddr, virt } from '#dialect';
 import { CONSOLE_OUT, exitGroup, write } from './system-calls.ts';
 
 const CAPACITY = 512;
@@ -30,13 +30,13 @@ function printUnsigned(value: u64): void {
   printByte(u8(48n + (value % 10n)));
 }
 
-function printSigned(value: bigint): void {
+function printSigned(value: i64): void {
   printByte(MINUS);
   printUnsigned(u64(-value));
 }
 
 function printHexadecimal(value: u64, digits: u32): void {
-  if (value >= 16n || digits > 1) printHexadecimal(value >> 4n, digits > 1 ? u32(digits - 1) : 1);
+  if (value >= 16n || digits > 1) printHexadecimal(u64(value >> 4n), digits > 1 ? u32(digits - 1) : 1);
   const digit = u8(value & 15n);
   printByte(digit < 10 ? u8(48 + digit) : u8(87 + digit));
 }
