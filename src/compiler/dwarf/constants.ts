@@ -130,6 +130,7 @@ export const DW_LNCT = { path: 0x01, directory_index: 0x02, timestamp: 0x03, siz
 export const DW_OP = {
   addr: 0x03,
   deref: 0x06,
+  consts: 0x11,
   plus: 0x22,
   plus_uconst: 0x23,
   reg0: 0x50,
@@ -163,6 +164,25 @@ export const DW_ATE = {
   unsigned: 0x07,
   unsigned_char: 0x08,
 } as const;
+
+/** DWARF 5, 7.25, table 7.30: entries of a range list. */
+export const DW_RLE = { end_of_list: 0x00, start_length: 0x07 } as const;
+
+/** DWARF 5, 7.24, table 7.29: call frame instructions. */
+export const DW_CFA = {
+  advance_loc4: 0x04,
+  undefined: 0x07,
+  remember_state: 0x0a,
+  restore_state: 0x0b,
+  def_cfa: 0x0c,
+  def_cfa_register: 0x0d,
+  def_cfa_offset: 0x0e,
+  /** the register is in the low six bits */
+  offset: 0x80,
+} as const;
+
+/** DWARF 5, 7.12, table 7.17 */
+export const DW_LANG = { C11: 0x1d } as const;
 
 export const DW_UT = { compile: 0x01 } as const;
 

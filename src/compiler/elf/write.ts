@@ -109,7 +109,8 @@ export function writeElf(image: ElfImage): Uint8Array {
     out.u32(nameOffsets[index]!).u32(section.type).u64(BigInt(section.flags)).u64(section.address);
     out.u64(BigInt(offsets[index]!)).u64(BigInt(section.size));
     out.u32(section.link ?? 0).u32(section.info ?? 0);
-    out.u64(BigInt(section.alignment)).u64(BigInt(section.entrySize ?? 0));
+    const entrySize = section.entrySize ?? ((section.flags & sectionFlags.strings) !== 0 ? 1 : 0);
+    out.u64(BigInt(section.alignment)).u64(BigInt(entrySize));
   });
   const bytes = out.bytes();
   bytes.set(elfHeader(image, sectionTable, sections.length + 1), 0);

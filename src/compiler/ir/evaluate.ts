@@ -243,6 +243,8 @@ export class Evaluator {
         });
         break;
       }
+      case 'bind':
+        break;
       case 'asm':
         throw new Error('asm cannot be evaluated');
       default:

@@ -121,6 +121,8 @@ export type Instruction = Spanned<
   | { op: 'portOut'; port: Register; source: Register }
   /** a machine operation from the table in intrinsics.ts */
   | { op: 'intrinsic'; name: string; results: readonly Register[]; arguments: readonly Register[] }
+  /** from here a debugger sees source as variable number `variable` (ir/variables.ts); made by the back end, no real use */
+  | { op: 'bind'; variable: number; source: Register }
   /** text for the assembler in src/compiler/x64/assembler; clobbers are machine registers, 'flags' or 'memory' */
   | { op: 'asm'; text: string; mode: 32 | 64; operands: readonly AsmOperand[]; clobbers: readonly string[] }
 >;

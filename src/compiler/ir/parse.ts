@@ -158,6 +158,7 @@ export function parseInstruction(text: string): Instruction | Terminator {
 function readField(reader: LineReader, kind: FieldKind): unknown {
   switch (kind) {
     case 'use':
+    case 'name':
       return reader.register();
     case 'uses':
       return reader.list(() => reader.register());
@@ -178,6 +179,7 @@ function readField(reader: LineReader, kind: FieldKind): unknown {
     case 'text':
       return reader.string();
     case 'mode':
+    case 'number':
       return Number(reader.integer());
     case 'operands':
       return reader.list(() => readOperand(reader));

@@ -70,6 +70,7 @@ export function printInstruction(instruction: Instruction | Terminator): string 
 function printField(kind: FieldKind, value: unknown): string {
   switch (kind) {
     case 'use':
+    case 'name':
       return `%${value as number}`;
     case 'uses':
       return `(${(value as number[]).map((register) => `%${register}`).join(', ')})`;

@@ -5,6 +5,9 @@ export type FieldKind =
   | 'def'
   | 'defs'
   | 'use'
+  /** a register that is named, not read */
+  | 'name'
+  | 'number'
   | 'uses'
   | 'address'
   | 'constant'
@@ -151,6 +154,10 @@ export const instructionShapes: Readonly<Record<Instruction['op'], Shape>> = {
     ['results', 'defs'],
     ['name', 'word'],
     ['arguments', 'uses'],
+  ],
+  bind: [
+    ['variable', 'number'],
+    ['source', 'name'],
   ],
   asm: [
     ['text', 'text'],

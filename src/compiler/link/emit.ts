@@ -1,5 +1,7 @@
+import { debugSections } from '../dwarf/debug-sections.ts';
 import { type ElfSymbol, symbolType, writeElf } from '../elf/write.ts';
 import type { IrModule, Span } from '../ir/module.ts';
+import { bindVariables } from '../ir/variables.ts';
 import { verifyModule } from '../ir/verify.ts';
 import { allocate } from '../x64/allocate.ts';
 import { emitFunction, type FunctionCode } from '../x64/emit.ts';
@@ -36,7 +38,8 @@ export interface Emitted {
 export function emit(module: IrModule, _options: EmitOptions = {}): Emitted {
   const problems = verifyModule(module);
   if (problems.length > 0) throw new Error(`malformed IR\n${problems.join('\n')}`);
-  const functions = module.functions.map((ir): FunctionCode => {
+  const functions = module.functions.map((source): FunctionCode => {
+    const ir = bindVariables(source);
     const { machine, jumpTables } = select(module, ir);
     allocate(machine);
     return emitFunction(ir, machine, jumpTables);
@@ -45,7 +48,7 @@ export function emit(module: IrModule, _options: EmitOptions = {}): Emitted {
   const layout = layoutImage(module, contents);
   const image = writeElf({
     entry: layout.addresses.get(module.entries.elf)!,
-    sections: layout.sections,
+    sections: [...layout.sections, ...debugSections(module, functions, layout.addresses)],
     segments: layout.segments,
     symbols: symbolsOf(contents, layout),
     pageSize,

@@ -1,7 +1,7 @@
 import { allocatable } from './conventions.ts';
-import { forEachRegister, type MachineFunction, mapRegisters, sameRegister, widthOf } from './machine.ts';
+import { forEachRegister, type MachineFunction, mapRegisters, widthOf } from './machine.ts';
 import { firstVirtual, type Operand } from './operands.ts';
-import { buildRanges, frequency, type LiveRange, lengthOf, overlaps, type Ranges, union } from './ranges.ts';
+import { buildRanges, covers, frequency, type LiveRange, lengthOf, overlaps, type Ranges, union } from './ranges.ts';
 import { spill } from './spill.ts';
 
 /**
@@ -18,6 +18,7 @@ export function allocate(fn: MachineFunction): void {
     applyUnion(fn, united);
     const { assignment, spilled } = assign(fn, ranges, united, unspillable);
     if (spilled.length === 0) {
+      dropStaleBindings(fn, ranges);
       applyAssignment(fn, assignment);
       return;
     }
@@ -89,7 +90,7 @@ function coalesce(fn: MachineFunction, { ranges, weights }: Ranges, unspillable:
   return classes;
 }
 
-/** Renames united registers and drops the moves between them. */
+/** Renames united registers. Moves between them stay, so that positions do; they are left out when encoding. */
 function applyUnion(fn: MachineFunction, classes: Classes): void {
   for (const block of fn.blocks) {
     for (const instruction of block.instructions) {
@@ -97,8 +98,6 @@ function applyUnion(fn: MachineFunction, classes: Classes): void {
         mapRegisters(operand, (register) => classes.find(register)),
       );
     }
-    const kept = block.instructions.filter(({ copy, operands: [to, from] }) => !copy || !sameRegister(to, from));
-    block.instructions.splice(0, block.instructions.length, ...kept);
   }
 }
 
@@ -211,6 +210,20 @@ function choose(
     if (wanted >= 0 && occupied.get(wanted)?.isFree(range)) return wanted;
   }
   return allocatable.find((candidate) => occupied.get(candidate)!.isFree(range));
+}
+
+/** A `bind` says nothing when its register no longer held the value there: the place may belong to another by then. */
+function dropStaleBindings(fn: MachineFunction, { ranges }: Ranges): void {
+  let position = 0;
+  for (const block of fn.blocks) {
+    for (const instruction of block.instructions) {
+      const [operand] = instruction.operands;
+      if (instruction.mnemonic === 'bind' && operand?.kind === 'register') {
+        if (!covers(ranges[operand.register]!, position - 1)) instruction.operands = [];
+      }
+      position += 2;
+    }
+  }
 }
 
 function applyAssignment(fn: MachineFunction, assignment: Int32Array): void {

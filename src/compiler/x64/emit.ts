@@ -10,6 +10,15 @@ import { sameRegister } from './machine.ts';
 import { immediate, type Operand, rbp, rdi, register, rsp, target } from './operands.ts';
 import { blockLabel, type JumpTable } from './select.ts';
 import { invertedJumps } from './select-control.ts';
+import { follow, type Places, placesAtEntry } from './variable-flow.ts';
+
+/** While pc is in [from, to), a variable is at `place`: a register, rbp-relative memory or a constant. */
+export interface VariableRange {
+  readonly variable: number;
+  readonly from: number;
+  readonly to: number;
+  readonly place: Operand;
+}
 
 export interface LineEntry {
   readonly offset: number;
@@ -28,6 +37,9 @@ export interface FunctionCode {
   readonly exceptionTable: readonly { readonly at: number; readonly fixup: number }[];
   readonly jumpTables: readonly { readonly symbol: string; readonly offsets: readonly number[] }[];
   readonly frame: Frame;
+  readonly variables: readonly VariableRange[];
+  /** offsets of the instructions that leave the function, when the frame is gone, and behind them */
+  readonly returns: readonly { readonly at: number; readonly end: number }[];
 }
 
 /** Encodes a function whose registers have been allocated. */
@@ -42,13 +54,20 @@ class Emitter {
   readonly #frame: Frame;
   readonly #lines: { mark: number; span: Span }[] = [];
   readonly #faults: { mark: number; label: string }[] = [];
+  readonly #entryPlaces: readonly Places[];
+  readonly #ranges: { variable: number; from: number; to: number; place: Operand }[] = [];
+  /** where variables are now, and the mark since when */
+  #places: Places = new Map();
+  #since = new Map<number, number>();
   #lastSpan: Span | undefined;
+  readonly #returns: { at: number; end: number }[] = [];
   #labels = 0;
 
   constructor(ir: IrFunction, machine: MachineFunction) {
     this.#ir = ir;
     this.#machine = machine;
     this.#frame = layoutFrame(machine, ir.convention);
+    this.#entryPlaces = placesAtEntry(machine);
   }
 
   run(jumpTables: readonly JumpTable[]): FunctionCode {
@@ -60,6 +79,7 @@ class Emitter {
     order.forEach((block, index) => {
       this.#block(block, order[index + 1]);
     });
+    this.#movePlaces(new Map());
     const { bytes, fixups, labels, marks } = this.#code.finish(this.#ir.name);
     return {
       ir: this.#ir,
@@ -73,6 +93,8 @@ class Emitter {
         offsets: table.labels.map((label) => labels.get(label)!),
       })),
       frame: this.#frame,
+      returns: this.#returns.map(({ at, end }) => ({ at: marks[at]!, end: marks[end]! })),
+      variables: this.#ranges.map((range) => ({ ...range, from: marks[range.from]!, to: marks[range.to]! })),
     };
   }
 
@@ -89,6 +111,7 @@ class Emitter {
 
   #block(index: number, next: number | undefined): void {
     this.#code.label(blockLabel(index));
+    this.#movePlaces(new Map(this.#entryPlaces[index]));
     const { instructions } = this.#machine.blocks[index]!;
     for (let at = 0; at < instructions.length; at++) {
       const instruction = instructions[at]!;
@@ -106,7 +129,28 @@ class Emitter {
       }
       if (this.#wasTurned(instructions, at, next)) continue;
       this.#instruction(instruction);
+      this.#followVariables(instruction);
     }
+  }
+
+  #followVariables(instruction: MachineInstruction): void {
+    if (this.#places.size === 0 && instruction.mnemonic !== 'bind') return;
+    const next: Places = new Map(this.#places);
+    if (follow(instruction, next)) this.#movePlaces(next);
+  }
+
+  /** Ends the ranges of variables that moved and begins their new ones here. */
+  #movePlaces(next: Places): void {
+    const mark = this.#code.mark();
+    for (const [variable, place] of this.#places) {
+      if (next.get(variable) === place) continue;
+      const from = this.#since.get(variable)!;
+      this.#ranges.push({ variable, from, to: mark, place: this.#settle(place) });
+    }
+    for (const [variable, place] of next) {
+      if (this.#places.get(variable) !== place) this.#since.set(variable, mark);
+    }
+    this.#places = next;
   }
 
   #isJumpTo(instruction: MachineInstruction, next: number | undefined): boolean {
@@ -129,7 +173,7 @@ class Emitter {
   #instruction(instruction: MachineInstruction): void {
     const { mnemonic, label } = instruction;
     if (mnemonic === 'label') this.#code.label(label!);
-    if (mnemonic === 'label' || mnemonic === 'keep') return;
+    if (mnemonic === 'label' || mnemonic === 'keep' || mnemonic === 'bind') return;
     const operands = instruction.operands.map((operand) => this.#settle(operand));
     const [first, second] = operands;
     if (instruction.copy && sameRegister(first, second)) return;
@@ -257,7 +301,9 @@ class Emitter {
       for (const kept of [...saved].reverse()) this.#op('pop', register(kept));
       if (hasPointer) this.#op('pop', register(rbp));
     }
+    const at = this.#code.mark();
     this.#op('ret');
+    this.#returns.push({ at, end: this.#code.mark() });
   }
 
   /** Interrupts stay off from here: the user's GS base must not be seen by another handler. */

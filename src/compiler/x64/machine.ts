@@ -4,7 +4,8 @@ import { firstVirtual, type MemoryOperand, type Operand, type Width } from './op
 /**
  * One machine instruction between selection and encoding. Besides the encoder's mnemonics there are pseudo ones:
  * `add3 d, a, b` (add or lea, whichever the registers allow), `zero d`, `movtry` (mov whose destination keeps its
- * value when the access faults), `keep` (operands stay alive up to here), `label`, `return`, `assembly`.
+ * value when the access faults), `keep` (operands stay alive up to here), `label`, `return`, `assembly`, `bind` (where a
+ * variable is, for debuggers: its operand is named, not read).
  */
 export interface MachineInstruction {
   readonly mnemonic: string;
@@ -19,6 +20,8 @@ export interface MachineInstruction {
   /** `label`: its name; an access in the exception table: the label of its fixup */
   readonly label?: string;
   readonly assembly?: AssemblyTemplate;
+  /** `bind`: the variable whose value the operand holds from here on */
+  readonly variable?: number;
 }
 
 /** An `asm` instruction: operand `names[i]` stands for `operands[i]`. */
@@ -86,8 +89,9 @@ export function rolesOf(instruction: MachineInstruction): readonly Role[] {
 
 /** Calls `visit` for each register operand, virtual or not, with its role; address registers have role 'r'. */
 export function forEachRegister(instruction: MachineInstruction, visit: (register: number, role: Role) => void): void {
+  const { mnemonic, operands } = instruction;
+  if (mnemonic === 'bind') return;
   const roles = rolesOf(instruction);
-  const { operands } = instruction;
   for (let index = 0; index < operands.length; index++) {
     const operand = operands[index]!;
     if (operand.kind === 'register') visit(operand.register, roles[index] ?? 'r');

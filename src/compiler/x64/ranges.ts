@@ -160,3 +160,7 @@ export function lengthOf(range: LiveRange): number {
   for (let index = 0; index < range.starts.length; index++) total += range.ends[index]! - range.starts[index]!;
   return total;
 }
+
+export function covers(range: LiveRange, position: number): boolean {
+  return range.starts.some((start, index) => start <= position && position < range.ends[index]!);
+}

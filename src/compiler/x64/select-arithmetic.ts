@@ -121,6 +121,11 @@ function selectExtension(s: Selector, instruction: InstructionOf<'zeroExtend' | 
   const { op, result, source } = instruction;
   const from = s.widthOf(source);
   const into = s.reg(result, operationWidth(s.widthOf(result)));
+  if (op === 'zeroExtend' && s.isLoaded(source)) {
+    // Loads clear what lies above the value.
+    s.move({ ...into, width: 32 }, s.wholeRegister(source));
+    return;
+  }
   const loaded = s.foldLoad(source, from);
   if (from === 32) {
     const low = { ...into, width: 32 as const };

@@ -43,7 +43,7 @@ const pureOps = new Set<string>(
   (
     'const copy neg not byteSwap bitScanForward bitScanReverse add sub mul and or xor shl shr sar rotl ' +
     'mulHighUnsigned mulHighSigned divUnsigned divSigned remUnsigned remSigned zeroExtend signExtend truncate ' +
-    'compare select addressOf'
+    'compare select addressOf bind'
   ).split(' '),
 );
 
@@ -167,7 +167,7 @@ export class Selector {
   }
 
   #isUnneeded(instruction: Instruction): boolean {
-    if (!isRemovable(instruction)) return false;
+    if (!isRemovable(instruction) || instruction.op === 'bind') return false;
     let needed = false;
     forEachDefinition(instruction, (defined) => {
       if (this.#uses[defined]! > 0) needed = true;
@@ -176,12 +176,23 @@ export class Selector {
   }
 
   #selectInstruction(instruction: Instruction): void {
+    if (instruction.op === 'bind') {
+      this.#bind(instruction.variable, instruction.source);
+      return;
+    }
     const done =
       selectArithmetic(this, instruction) ||
       selectMemory(this, instruction) ||
       selectControl(this, instruction) ||
       selectSystem(this, instruction);
     if (!done) throw new Error(`no machine code for '${instruction.op}'`);
+  }
+
+  /** Tells debuggers where a variable is: a constant, or a register if that is made at all. */
+  #bind(variable: number, source: number): void {
+    const value = this.constantOf(source);
+    const place = value === undefined ? this.reg(source) : immediate(value);
+    this.emitWith({ variable }, 'bind', place);
   }
 
   #parameters(): MachineInstruction[] {
@@ -368,6 +379,11 @@ export class Selector {
   foldableLoad(irRegister: number): InstructionOf<'load'> | undefined {
     const load = this.foldable(irRegister, 'load');
     return load && !load.volatile && this.#noBarrierSince(irRegister) ? load : undefined;
+  }
+
+  /** Whether a register's only definition is a load. */
+  isLoaded(irRegister: number): boolean {
+    return this.#definitions.get(irRegister)?.instruction.op === 'load';
   }
 
   /** A memory operand in place of a register that was loaded for this one use. */

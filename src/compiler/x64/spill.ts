@@ -36,7 +36,8 @@ export function spill(fn: MachineFunction, registers: readonly number[], unspill
   for (const block of fn.blocks) {
     const output: MachineInstruction[] = [];
     for (const instruction of block.instructions) {
-      if (mentions(instruction, slots)) rewrite(fn, instruction, slots, unspillable, output);
+      if (instruction.mnemonic === 'bind') output.push(boundToSlot(instruction, slots));
+      else if (mentions(instruction, slots)) rewrite(fn, instruction, slots, unspillable, output);
       else output.push(instruction);
     }
     block.instructions.splice(0, block.instructions.length, ...output);
@@ -49,6 +50,14 @@ function mentions(instruction: MachineInstruction, slots: ReadonlyMap<number, nu
     if (slots.has(mentioned)) found = true;
   });
   return found;
+}
+
+/** A variable whose register is spilled is found in the slot. */
+function boundToSlot(instruction: MachineInstruction, slots: ReadonlyMap<number, number>): MachineInstruction {
+  const operands = instruction.operands.map((operand) =>
+    operand.kind === 'register' && slots.has(operand.register) ? toSlot(operand, slots) : operand,
+  );
+  return { ...instruction, operands };
 }
 
 function slotOperand(slot: number, width: Width): MemoryOperand {
