@@ -1,5 +1,6 @@
 import { type CpuBus, GuestException } from './bus.ts';
 import { type CpuSnapshot, captureCpu, restoreCpu } from './cpu-snapshot.ts';
+import { DebugStops, toSigned } from './debug-stops.ts';
 import { DecodeError, Decoder } from './decode/decoder.ts';
 import { FORMS } from './decode/forms.ts';
 import { Instruction } from './decode/instruction.ts';
@@ -8,7 +9,17 @@ import { generateInterpreter, type Handlers } from './interpreter/generate.ts';
 import { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
 import { DEVICE_HOST } from './interpreter/shared-functions.ts';
-import { EXIT_RECORD, FIELDS, INDIRECT_RECORD, MODE, MODE_DECODE_MASK, TLB_ENTRIES, TLB_SLOW_WATCH } from './layout.ts';
+import {
+  EXIT_RECORD,
+  FIELDS,
+  INDIRECT_RECORD,
+  MODE,
+  MODE_DECODE_MASK,
+  TLB_ENTRIES,
+  TLB_SLOW_WATCH,
+  tlbReadAddress,
+  tlbWriteAddress,
+} from './layout.ts';
 import { CpuState } from './state.ts';
 import { SystemUnit } from './system/system-unit.ts';
 import { Fill } from './system/tlb.ts';
@@ -30,6 +41,16 @@ const SLICE = 200_000;
 const NO_TICKS = -MARGIN;
 const STRING_LIMIT = 65536;
 const FETCH_CACHE = 1024;
+
+/** An exception or interrupt that is about to be delivered. */
+export interface CpuEvent {
+  readonly kind: 'exception' | 'interrupt' | 'nmi' | 'software-interrupt';
+  readonly vector: number;
+  readonly errorCode?: number;
+  /** Linear address of a page fault. */
+  readonly address?: bigint;
+  readonly rip: bigint;
+}
 
 type Run = (record: number, ticks: number) => number;
 
@@ -58,6 +79,10 @@ export class Cpu {
   /** Instructions retired. A HLT counts, a repeated string instruction counts once, a faulting instruction does not. */
   instructionCount = 0;
 
+  /** Told of every exception and interrupt that is delivered. */
+  onEvent: ((event: CpuEvent) => void) | undefined;
+
+  readonly #stops: DebugStops;
   readonly #cache: CodeCache;
   readonly #writer: RecordWriter;
   readonly #run: Run;
@@ -72,6 +97,8 @@ export class Cpu {
   #next = 0;
   /** Record at which the interpreter came back. */
   #record = 0;
+  #passedAt = -1;
+  #passedRip = 0n;
   #stopRequested = false;
   #deviceAddress = 0;
   /** The fault being reported came from an operand whose base register decides between #SS and #GP. */
@@ -82,7 +109,14 @@ export class Cpu {
     this.state = new CpuState(memoryBytes);
     this.memory = this.state.memory;
     this.bus = bus;
-    this.system = new SystemUnit(this.state, bus, { stopRequested: () => this.#stopRequested });
+    this.system = new SystemUnit(this.state, bus, {
+      stopRequested: () => this.#stopRequested,
+      event: (source, vector, errorCode, address) => this.#reportEvent(source, vector, errorCode, address),
+    });
+    this.#stops = new DebugStops(this.state, this.system.tlb);
+    this.system.memory.onWrite = (linear, bytes) => {
+      if (this.#stops.active) this.#stops.stored(linear, bytes);
+    };
     this.system.memory.onCodeWrite = (physical, bytes) => this.#cache.invalidate(physical, bytes);
     this.state.set('stringLimit', STRING_LIMIT);
     this.#writeFixedRecords();
@@ -122,7 +156,7 @@ export class Cpu {
       if (exit) return exit;
       const left = until - this.instructionCount;
       if (left <= 0) return { reason: 'budget' };
-      const stopped = this.system.mustStep ? this.#single() : this.#advance(left);
+      const stopped = this.system.mustStep ? (this.#breakpointHere() ?? this.#single()) : this.#advance(left);
       if (stopped) return stopped;
     }
   }
@@ -131,8 +165,45 @@ export class Cpu {
   step(): RunExit {
     this.#next = 0;
     if (this.state.get('halted') !== 0 && !this.system.eventPending) return { reason: 'halt' };
-    if (this.system.eventPending) return this.system.takeEvent() ? { reason: 'budget' } : { reason: 'shutdown' };
-    return this.#single() ?? { reason: 'budget' };
+    const exit = this.system.eventPending
+      ? { reason: this.system.takeEvent() ? ('budget' as const) : ('shutdown' as const) }
+      : (this.#single() ?? { reason: 'budget' });
+    this.#stops.report();
+    return exit;
+  }
+
+  /** Makes `run` stop before the instruction at a linear address, except when it starts there. */
+  addBreakpoint(linear: bigint): void {
+    this.#writer.breakpoints.add(toSigned(linear));
+    if (linear === this.#linearRip()) this.#passBreakpoint();
+    this.#cache.clear();
+  }
+
+  removeBreakpoint(linear: bigint): void {
+    this.#writer.breakpoints.delete(toSigned(linear));
+    this.#cache.clear();
+  }
+
+  /** Makes `run` stop behind an instruction that writes to any of these bytes. */
+  addWatchpoint(linear: bigint, bytes: number): void {
+    this.#stops.add(linear, bytes);
+  }
+
+  removeWatchpoint(linear: bigint): void {
+    this.#stops.remove(linear);
+  }
+
+  /** Told of each store, after its instruction: linear address and bytes. Undefined costs nothing. */
+  set onStore(observer: ((linear: bigint, size: number) => void) | undefined) {
+    this.#stops.observe(observer);
+  }
+  get onStore(): ((linear: bigint, size: number) => void) | undefined {
+    return this.#stops.onStore;
+  }
+
+  /** The page-table entries that translate a linear address, topmost first; no side effects. */
+  walk(linear: bigint): ReturnType<SystemUnit['walkReport']> {
+    return this.system.walkReport(linear);
   }
 
   /** Makes a running processor come back at the next instruction boundary. */
@@ -170,6 +241,7 @@ export class Cpu {
     restoreCpu(this.state, snapshot);
     this.instructionCount = snapshot.instructionCount;
     this.refresh();
+    this.#passBreakpoint();
   }
 
   /** @returns the physical address behind a linear one, or undefined; changes nothing and never faults */
@@ -177,8 +249,51 @@ export class Cpu {
     return this.system.translate(linear);
   }
 
+  #linearRip(): bigint {
+    const { state } = this;
+    return state.mode64 ? state.rip : (state.cs.base + state.rip) & 0xffff_ffffn;
+  }
+
+  /** The breakpoint at this very point of the run does not stop it. */
+  #passBreakpoint(): void {
+    this.#passedAt = this.instructionCount;
+    this.#passedRip = this.state.rip;
+  }
+
+  /** @returns the exit for a breakpoint at RIP that has not been reported yet */
+  #breakpointHere(): RunExit | undefined {
+    const address = this.#linearRip();
+    if (!this.#writer.breakpoints.has(toSigned(address))) return undefined;
+    if (this.#passedAt === this.instructionCount && this.#passedRip === this.state.rip) return undefined;
+    this.#passBreakpoint();
+    return { reason: 'breakpoint', address };
+  }
+
+  #reportEvent(source: string, vector: number, errorCode: number | undefined, address: bigint | undefined): void {
+    if (!this.onEvent) return;
+    const kinds = {
+      exception: 'exception',
+      external: vector === Vector.NMI ? 'nmi' : 'interrupt',
+      nmi: 'nmi',
+    } as const;
+    const kind = kinds[source as keyof typeof kinds] ?? 'software-interrupt';
+    this.onEvent({
+      kind,
+      vector,
+      rip: this.state.rip,
+      ...(errorCode === undefined ? {} : { errorCode }),
+      ...(address === undefined ? {} : { address }),
+    });
+  }
+
   /** Takes what is due at this instruction boundary. */
   #boundary(): RunExit | undefined {
+    this.#stops.report();
+    if (this.#stops.hit !== undefined) {
+      const address = this.#stops.hit;
+      this.#stops.hit = undefined;
+      return { reason: 'watchpoint', address };
+    }
     if (this.#stopRequested) {
       this.#stopRequested = false;
       return { reason: 'stop' };
@@ -234,6 +349,11 @@ export class Cpu {
         return this.#deliverPending();
       case R.EXIT.DEVICE:
         return this.#deviceInstruction();
+      case R.EXIT.BREAKPOINT: {
+        const exit = this.#breakpointHere();
+        if (exit === undefined) this.#next = this.#record + R.RECORD_BYTES;
+        return exit;
+      }
       default:
         this.#next = this.#record;
         return undefined;
@@ -282,7 +402,8 @@ export class Cpu {
     for (;;) {
       const marks = bytes[at + R.MARKS]!;
       if (marks & R.MARK.stub) return 0;
-      const next = this.#cache.position(at) + (marks & R.MARK.fused ? 2 : 1);
+      const count = marks & R.MARK.breakpoint ? 0 : marks & R.MARK.fused ? 2 : 1;
+      const next = this.#cache.position(at) + count;
       if (next > wanted) return -1;
       at += R.RECORD_BYTES;
       if (this.#cache.position(at) !== next) return 0;
@@ -318,6 +439,7 @@ export class Cpu {
     if (record === 0) return this.#deliverPending();
     const reason = this.#execute(record, NO_TICKS);
     this.#paused = reason === R.EXIT.RESTART;
+    if (reason === R.EXIT.FAULT || reason === R.EXIT.DEVICE) this.#stops.discard();
     const exit = reason === R.EXIT.LINK ? undefined : this.#handle(reason);
     this.#next = 0;
     return exit;
@@ -350,6 +472,7 @@ export class Cpu {
       const { base } = state.cs;
       if (base !== this.#codeBase) {
         this.#codeBase = base;
+        this.#writer.codeBase = Number(base);
         state.forgetFetches();
       }
       linearLow = (low + Number(base)) | 0;
@@ -512,6 +635,7 @@ export class Cpu {
     switch (code) {
       case Fill.RAM:
         if (this.#isWatched(low, flags & 1) && !this.#watchedAccess(low, high, size, flags & 1)) return 0;
+        if ((flags & 1) !== 0 && state.storesObserved) this.#stops.stored(linearAddress(low, high), size);
         return state.ramAddress + system.tlb.physical;
       case Fill.DEVICE:
         if (state.get('deviceAccess') === 0) {
@@ -532,7 +656,8 @@ export class Cpu {
   }
 
   #isWatched(low: number, write: number): boolean {
-    const tlb = this.state.get(write ? 'tlbWrite' : 'tlbRead');
+    const index = this.state.mmuIndex(this.state.cpl);
+    const tlb = write ? tlbWriteAddress(index) : tlbReadAddress(index);
     const tag = this.state.i32[(tlb >> 2) + ((low >>> 12) & (TLB_ENTRIES - 1)) * 4]!;
     return (tag & (PAGE - 1)) === TLB_SLOW_WATCH;
   }
@@ -543,8 +668,9 @@ export class Cpu {
       this.state.set('exitReason', R.EXIT.DEVICE);
       return false;
     }
-    const linear = BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));
+    const linear = linearAddress(low, high);
     if (this.system.debug.dataActive) this.system.debug.dataAccess(linear, size, write === 1);
+    if (write && !this.state.storesObserved) this.#stops.stored(linear, size);
     return true;
   }
 
@@ -558,3 +684,6 @@ export class Cpu {
     this.bus.writePhysical(this.#deviceAddress, size as 1 | 2 | 4 | 8, size === 8 ? value : Number(value));
   }
 }
+
+const linearAddress = (low: number, high: number): bigint =>
+  BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));

@@ -94,6 +94,8 @@ export class CpuState {
   readonly view: DataView;
   /** Guest RAM, physical address 0 first. */
   readonly guestRam: Uint8Array;
+  /** While true, every store takes the slow path, where it can be seen. */
+  storesObserved = false;
   /** ES CS SS DS FS GS LDTR TR. */
   readonly segments: readonly Segment[];
 
@@ -211,7 +213,7 @@ export class CpuState {
     if ((mode ^ this.get('mode')) & MODE_DECODE_MASK) this.forgetFetches();
     this.set('mode', mode);
     this.set('tlbRead', alignmentCheck ? TLB_EMPTY : tlbReadAddress(this.mmuIndex(cpl)));
-    this.set('tlbWrite', alignmentCheck ? TLB_EMPTY : tlbWriteAddress(this.mmuIndex(cpl)));
+    this.set('tlbWrite', alignmentCheck || this.storesObserved ? TLB_EMPTY : tlbWriteAddress(this.mmuIndex(cpl)));
     this.set('fetchContext', (this.get('fetchContext') & ~1) | (cpl === 3 ? 1 : 0));
   }
 

@@ -93,7 +93,7 @@ export class CodeCache {
 
   /** Makes room for one more run, dropping everything if there is none. @returns whether everything was dropped */
   reserve(): boolean {
-    if (this.#top + (2 * R.RUN_LIMIT + 4) * R.RECORD_BYTES <= RECORD_ARENA + RECORD_ARENA_BYTES) return false;
+    if (this.#top + (3 * R.RUN_LIMIT + 4) * R.RECORD_BYTES <= RECORD_ARENA + RECORD_ARENA_BYTES) return false;
     this.clear();
     return true;
   }

@@ -59,6 +59,10 @@ const FACTS = FORMS.map((form) => new FormFacts(form));
 export class RecordWriter {
   /** Instructions executed by TypeScript functions, by the index in their record's TARGET. */
   readonly helpers: Instruction[] = [];
+  /** Linear addresses where the interpreter stops, as signed numbers. */
+  readonly breakpoints = new Set<number>();
+  /** Linear address of RIP 0: the base of CS outside 64-bit mode. */
+  codeBase = 0;
   /** Records written in this run. */
   records = 0;
 
@@ -73,7 +77,7 @@ export class RecordWriter {
   #plain = false;
   #crossing = false;
   /** Variant of each record; -1 for helpers and fused pairs. */
-  readonly #variants = new Int32Array(R.RUN_LIMIT);
+  readonly #variants = new Int32Array(2 * R.RUN_LIMIT);
   readonly #branches: { record: number; target: number }[] = [];
   #fusable = false;
 
@@ -116,6 +120,7 @@ export class RecordWriter {
     const facts = FACTS[form]!;
     const variant = this.#variantOf(instruction, form, facts, ALIAS_CHANGES[key]!);
     this.#crossing = offset + length > PAGE;
+    if (this.breakpoints.size > 0 && !this.#plain) this.#breakpoint(offset);
     if (facts.conditional && this.#fuse(variant, instruction, offset + length)) return true;
     const record = this.#start(offset, length, form);
     this.#variants[this.records - 1] = variant;
@@ -164,7 +169,8 @@ export class RecordWriter {
   finish(offset: number, entries: Int32Array | undefined): number {
     if (!this.#plain) this.#leaveOutDeadFlags();
     if (entries) {
-      for (let i = 0, record = this.#first; i < this.records; i++, record += R.RECORD_BYTES) {
+      for (let i = this.records - 1; i >= 0; i--) {
+        const record = this.#first + i * R.RECORD_BYTES;
         entries[this.#offsetOf(this.#words[(record + R.RIP) >> 2]!)] = record;
       }
     }
@@ -226,6 +232,17 @@ export class RecordWriter {
     this.#position++;
     this.#fusable = false;
     return record;
+  }
+
+  #breakpoint(offset: number): void {
+    const rip = this.#page.ripBase + offset;
+    const linear = this.#page.mode & MODE.code64 ? rip : (rip + this.codeBase) % 2 ** 32;
+    if (!this.breakpoints.has(linear)) return;
+    const record = this.#start(offset, 0, 0);
+    this.#variants[this.records - 1] = -1;
+    this.#position--;
+    this.#words[(record + R.HANDLER) >> 2] = R.PSEUDO.breakpoint;
+    this.#bytes[record + R.MARKS] = R.MARK.breakpoint;
   }
 
   #variantOf(instruction: Instruction, form: number, facts: FormFacts, changes: number): number {

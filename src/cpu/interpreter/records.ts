@@ -46,6 +46,8 @@ export const MARK = {
   crossing: 4,
   /** Behind the last instruction of a run. */
   stub: 8,
+  /** A breakpoint before the instruction of the next record: executes nothing. */
+  breakpoint: 16,
 } as const;
 
 /** How the general address computation treats a record's memory operand. */

@@ -18,6 +18,9 @@ export class LinearMemory {
   /** Called after a write to RAM that decoded code lies in. */
   onCodeWrite: (physical: number, bytes: number) => void = () => {};
 
+  /** Called after a write that went through, for traces and watchpoints. */
+  onWrite: ((address: bigint, bytes: number) => void) | undefined;
+
   readonly #state: CpuState;
   readonly #walker: PageWalker;
   readonly #bus: CpuBus;
@@ -48,6 +51,11 @@ export class LinearMemory {
 
   /** @param value only its low `width` bytes count @throws GuestException #PF */
   write(address: bigint, width: Width, value: bigint, access: number): void {
+    this.#write(address, width, value, access);
+    this.onWrite?.(address, width);
+  }
+
+  #write(address: bigint, width: Width, value: bigint, access: number): void {
     const physical = this.translate(address, access | Access.WRITE);
     if (!crosses(address, width)) {
       this.#writePhysical(physical, width, value);
@@ -83,6 +91,7 @@ export class LinearMemory {
       }
       for (let i = start; i < end; i++) this.#writePhysical(physical + i - start, 1, BigInt(bytes[i] as number));
     });
+    this.onWrite?.(address, bytes.length);
   }
 
   /** Splits a range of at most a page where it crosses one, after both parts have been translated. */
