@@ -105,9 +105,9 @@ export const EXIT_RECORD = CPU_BLOCK + 0x880;
 export const INDIRECT_RECORD = CPU_BLOCK + 0x8c0;
 
 /** The four PDPTE registers of PAE paging, 8 bytes each. */
-export const PDPTES = CPU_BLOCK + 0x780;
+export const PDPTES = CPU_BLOCK + 0x700;
 /** Memory-type range registers: IA32_MTRR_DEF_TYPE, 16 variable and 11 fixed ones, 8 bytes each. */
-export const MTRRS = CPU_BLOCK + 0x7a0;
+export const MTRRS = CPU_BLOCK + 0x720;
 
 /** Segment registers in encoding order, then LDTR and TR; each SEGMENT_BYTES long. */
 export const SEGMENTS = CPU_BLOCK + 0x580;

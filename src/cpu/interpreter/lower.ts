@@ -158,9 +158,7 @@ export class Lowering extends ProgramLowering {
     const { code } = this;
     const kind = ACCESS_KINDS[access];
     if (type === 'v128') {
-      code.get(address).i32(8).i32(kind).call(this.#to.functions.load).op('i64x2.splat');
-      code.get(address).i64(8n).op('i64.add').i32(8).i32(kind).call(this.#to.functions.load);
-      code.op('i64x2.replace_lane', [1]);
+      code.get(address).i32(kind).call(this.#to.functions.loadVector);
     } else {
       code
         .get(address)

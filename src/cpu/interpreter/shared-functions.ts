@@ -27,6 +27,8 @@ export interface SharedFunctions {
   readonly store: number;
   /** (address i64, low i64, high i64, kind) */
   readonly storeVector: number;
+  /** (address i64, kind) -> v128 */
+  readonly loadVector: number;
   /** (address i64, size, kind) -> host address to load from and store to, or 0: go through load and store */
   readonly modify: number;
   /** (record) -> i64 */
@@ -124,12 +126,30 @@ class Builder {
     code.i32(ALIGNMENT_CHECK).i32(0).call(raise).end().end();
   }
 
+  /** An access that runs out of the canonical addresses faults for that, whatever else is wrong with its first page. */
+  #checkSecondPage(
+    code: Code,
+    address: number,
+    first: number,
+    kind: number,
+    resolve: number,
+    failed: () => void,
+  ): void {
+    const second = code.local('i64');
+    code.get(address).get(first).op('i64.extend_i32_u').op('i64.add').tee(second);
+    code.i64(16n).op('i64.shl').i64(16n).op('i64.shr_s').get(second).op('i64.ne').if();
+    code.get(second).i32(1).i32(0).get(kind).call(resolve).op('i32.eqz').if();
+    failed();
+    code.return().end().end();
+  }
+
   load(resolve: number, raise: number): number {
     return this.define(['i64', 'i32', 'i32'], ['i64'], (code) => {
       const [first, host, second, value] = [code.local('i32'), code.local('i32'), code.local('i32'), code.local('i64')];
       this.#checkAlignment(code, 0, 1, raise);
       code.i32(0).load('i32', 32, FIELDS.exitReason.address).if().i64(0n).return().end();
       this.#bytesInPage(code, 0).tee(first).get(1).op('i32.lt_u').if();
+      this.#checkSecondPage(code, 0, first, 2, resolve, () => code.i64(0n));
       code.get(0).get(first).i32(0).get(2).call(resolve).tee(host).op('i32.eqz').if().i64(0n).return().end();
       code.get(0).get(first).op('i64.extend_i32_u').op('i64.add');
       code.get(1).get(first).op('i32.sub').i32(0).get(2).call(resolve).tee(second);
@@ -160,6 +180,18 @@ class Builder {
     });
   }
 
+  loadVector(resolve: number, load: number): number {
+    return this.define(['i64', 'i32'], ['v128'], (code) => {
+      const first = code.local('i32');
+      const none = () => code.float('v128', 0n);
+      this.#bytesInPage(code, 0).tee(first).i32(16).op('i32.lt_u').if();
+      this.#checkSecondPage(code, 0, first, 1, resolve, none);
+      code.end();
+      code.get(0).i32(8).get(1).call(load).op('i64x2.splat');
+      code.get(0).i64(8n).op('i64.add').i32(8).get(1).call(load).op('i64x2.replace_lane', [1]);
+    });
+  }
+
   /** (host address, size): tells TypeScript when the bytes just written had been decoded. */
   codeCheck(): number {
     return this.define(['i32', 'i32'], [], (code) => {
@@ -185,6 +217,7 @@ class Builder {
       this.#checkAlignment(code, 0, 2, raise);
       code.i32(0).load('i32', 32, FIELDS.exitReason.address).if().return().end();
       this.#bytesInPage(code, 0).tee(first).get(2).op('i32.lt_u').if();
+      this.#checkSecondPage(code, 0, first, 3, resolve, () => {});
       code.get(0).get(first).i32(1).get(3).call(resolve).tee(host).op('i32.eqz').if().return().end();
       code.get(0).get(first).op('i64.extend_i32_u').op('i64.add');
       code.get(2).get(first).op('i32.sub').i32(1).get(3).call(resolve).tee(second);
@@ -233,6 +266,7 @@ class Builder {
       this.#checkAlignment(code, 0, 1, raise);
       code.i32(0).load('i32', 32, FIELDS.exitReason.address).if().i32(0).return().end();
       this.#bytesInPage(code, 0).tee(first).get(1).op('i32.lt_u').if();
+      this.#checkSecondPage(code, 0, first, 2, resolve, () => code.i32(0));
       code.get(0).get(first).i32(1).get(2).call(resolve).op('i32.eqz').if().i32(0).return().end();
       code.get(0).get(first).op('i64.extend_i32_u').op('i64.add').get(1).get(first).op('i32.sub');
       code.i32(1).get(2).call(resolve).i32(0).op('i32.ne').return().end();
@@ -470,8 +504,10 @@ export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): 
   const writable = builder.writable(resolve, raise);
   const store = builder.store(resolve, codeCheck, raise);
   const operandOffset = builder.operandOffset();
+  const load = builder.load(resolve, raise);
   const functions = {
-    load: builder.load(resolve, raise),
+    load,
+    loadVector: builder.loadVector(resolve, load),
     store,
     storeVector: builder.storeVector(writable, store),
     modify: builder.modify(resolve, writable, raise),

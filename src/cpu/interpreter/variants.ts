@@ -18,6 +18,8 @@ const REPEATS = [0, 0xf2, 0xf3] as const;
 
 const STACK_MNEMONICS = new Set(['PUSH', 'POP', 'CALL', 'RET', 'LEAVE', 'ENTER', 'PUSHA', 'POPA']);
 const ADDRESS_MNEMONICS = new Set(['LOOP', 'LOOPE', 'LOOPNE', 'JCXZ', 'XLAT']);
+/** Bit tests whose register operand moves the address. */
+const BIT_STRING = /^BT[SRC]?_Ev_Gv$/;
 
 /** What the variants of a form run over, besides operand size and register or memory. */
 type Dimension = 'none' | 'condition' | 'countNonzero' | 'stack' | 'address' | 'string';
@@ -25,7 +27,7 @@ type Dimension = 'none' | 'condition' | 'countNonzero' | 'stack' | 'address' | '
 function dimensionOf(form: Form): Dimension {
   if (form.encoding.includes('+cc')) return 'condition';
   if (STACK_MNEMONICS.has(form.mnemonic)) return 'stack';
-  if (ADDRESS_MNEMONICS.has(form.mnemonic)) return 'address';
+  if (ADDRESS_MNEMONICS.has(form.mnemonic) || BIT_STRING.test(form.name)) return 'address';
   if (form.string) return 'string';
   return isImmediateShift(form) ? 'countNonzero' : 'none';
 }

@@ -43,29 +43,42 @@ function setZero(c: Context, holds: I32): void {
   c.setStatusFlags(i32.or(kept, i32.mul(holds, i32.const(FLAG.ZF))));
 }
 
-/** CMPXCHG8B and CMPXCHG16B: rDX:rAX against two halves of memory, rCX:rBX to replace them; only ZF changes. */
-const compareAndExchangeDouble =
-  (bits: 32 | 64): Semantics =>
-  (c) => {
-    const address = c.operandAddress();
-    if (bits === 64) c.raiseIf(isNonzero(i64.and(address, i64.const(15))), GENERAL_PROTECTION, 0);
-    const upper = c.let(c.wrapLinear(i64.add(address, i64.const(bits / 8))));
-    const low = c.loadForWrite(address, bits, 'operand');
-    const high = c.loadForWrite(upper, bits, 'operand');
-    const sameLow = i64.eq(low.value, c.readRegister(RAX, bits));
-    const equal = c.let(i32.and(sameLow, i64.eq(high.value, c.readRegister(RDX, bits))));
-    c.store(address, bits, select(c.readRegister(RBX, bits), low.value, equal), 'operand', low.place);
-    c.store(upper, bits, select(c.readRegister(RCX, bits), high.value, equal), 'operand', high.place);
-    c.if(i32.eqz(equal), () => {
-      c.writeRegister(RAX, bits, low.value);
-      c.writeRegister(RDX, bits, high.value);
-    });
-    setZero(c, equal);
-  };
+/** EDX:EAX against memory, ECX:EBX to replace it; only ZF changes. */
+const compareAndExchange8: Semantics = (c) => {
+  const half = i64.const(32);
+  const pair = (high: number, low: number) =>
+    c.let(i64.or(i64.shl(c.readRegister(high, 32), half), c.readRegister(low, 32)));
+  const { value, place } = c.loadForWrite(c.operandAddress(), 64, 'operand');
+  const equal = c.let(i64.eq(value, pair(RDX, RAX)));
+  c.store(c.operandAddress(), 64, select(pair(RCX, RBX), value, equal), 'operand', place);
+  c.if(i32.eqz(equal), () => {
+    c.writeRegister(RAX, 32, i64.and(value, i64.const(0xffffffffn)));
+    c.writeRegister(RDX, 32, i64.shr_u(value, half));
+  });
+  setZero(c, equal);
+};
+
+/** RDX:RAX against 16 aligned bytes, RCX:RBX to replace them. */
+const compareAndExchange16: Semantics = (c) => {
+  const address = c.operandAddress();
+  c.raiseIf(isNonzero(i64.and(address, i64.const(15))), GENERAL_PROTECTION, 0);
+  const upper = c.let(i64.add(address, i64.const(8)));
+  const low = c.loadForWrite(address, 64, 'operand');
+  const high = c.loadForWrite(upper, 64, 'operand');
+  const sameLow = i64.eq(low.value, c.readRegister(RAX, 64));
+  const equal = c.let(i32.and(sameLow, i64.eq(high.value, c.readRegister(RDX, 64))));
+  c.store(address, 64, select(c.readRegister(RBX, 64), low.value, equal), 'operand', low.place);
+  c.store(upper, 64, select(c.readRegister(RCX, 64), high.value, equal), 'operand', high.place);
+  c.if(i32.eqz(equal), () => {
+    c.writeRegister(RAX, 64, low.value);
+    c.writeRegister(RDX, 64, high.value);
+  });
+  setZero(c, equal);
+};
 
 export const ATOMIC: Record<string, Semantics> = {
   XADD: exchangeAndAdd,
   CMPXCHG: compareAndExchange,
-  CMPXCHG8B: compareAndExchangeDouble(32),
-  CMPXCHG16B: compareAndExchangeDouble(64),
+  CMPXCHG8B: compareAndExchange8,
+  CMPXCHG16B: compareAndExchange16,
 };

@@ -22,7 +22,8 @@ const bitTest =
     const mask = c.let(i64.shl(one, i64.and(offset, i64.const(c.size - 1))));
     if (c.inMemory(0) && c.variant.form.operands[1]!.method === 'G') {
       const operands = i64.shr_s(c.signed(offset), i64.const(31 - Math.clz32(c.size)));
-      const address = c.let(c.wrapLinear(i64.add(c.operandAddress(), i64.mul(operands, i64.const(c.size / 8)))));
+      const moved = i64.add(c.operandOffset(), i64.mul(operands, i64.const(c.size / 8)));
+      const address = c.linear(c.result(moved, c.variant.addressSize));
       if (!change) {
         setCarry(c, isNonzero(i64.and(c.load(address, c.size, 'operand'), mask)));
         return;

@@ -94,6 +94,7 @@ export class Context {
   readonly variant: Variant;
   readonly size: Size;
   readonly #locals: ValueType[] = [];
+  readonly #variables = new Set<number>();
   readonly #places = new Map<number, Place>();
   #statements: Statement[] = [];
   #address: I64 | undefined;
@@ -123,13 +124,15 @@ export class Context {
 
   /** Binds a value: what is returned stays the same whatever is written later, and is computed once. */
   let<T extends ValueType>(value: Node<T>): Node<T> {
-    if (value.kind === 'local' || value.kind === 'constant') return value;
+    if ((value.kind === 'local' && !this.#variables.has(value.id)) || value.kind === 'constant') return value;
     return this.#bind(value.type as T, (local) => ({ kind: 'let', local, value }));
   }
 
   /** A variable, for loops and values that differ between the arms of an `if`. */
   variable<T extends ValueType>(initial: Node<T>): Node<T> {
-    return this.#bind(initial.type as T, (local) => ({ kind: 'let', local, value: initial }));
+    const variable = this.#bind(initial.type as T, (local) => ({ kind: 'let', local, value: initial }));
+    this.#variables.add((variable as LocalNode).id);
+    return variable;
   }
 
   assign<T extends ValueType>(variable: Node<T>, value: Node<T>): void {

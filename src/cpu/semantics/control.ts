@@ -1,11 +1,26 @@
 /** Near control transfers (SDM vol. 1, 7.3.8). */
-import { i32, i64, isNonzero, RCX, type Semantics, truncate } from './context.ts';
+import { type Context, i32, i64, isNonzero, RCX, type Semantics, truncate } from './context.ts';
+import type { I64 } from './nodes.ts';
+
+const GENERAL_PROTECTION = 13;
+
+/** In 64-bit mode a branch to an address that is not canonical faults before anything of it has happened. */
+function requireCanonical(c: Context, target: I64): void {
+  if (c.variant.stackSize !== 64 || c.size !== 64) return;
+  const unused = i64.const(16);
+  c.raiseIf(i64.ne(i64.shr_s(i64.shl(target, unused), unused), target), GENERAL_PROTECTION, 0);
+}
+
+function jumpTo(c: Context, target: I64): void {
+  requireCanonical(c, target);
+  c.jump(target);
+}
 
 const jumpIfCondition: Semantics = (c) => c.branch(c.condition());
 
 const jump: Semantics = (c) => {
   if (c.variant.form.operands[0]!.method === 'J') c.branch();
-  else c.jump(c.read(0));
+  else jumpTo(c, c.read(0));
 };
 
 const call: Semantics = (c) => {
@@ -15,12 +30,14 @@ const call: Semantics = (c) => {
     return;
   }
   const target = c.read(0);
+  requireCanonical(c, target);
   c.push(truncate(c.nextRip(), c.size));
   c.jump(target);
 };
 
 const returnNear: Semantics = (c) => {
   const target = c.peekStack();
+  requireCanonical(c, target);
   const extra = c.variant.form.operands.length > 0 ? c.read(0) : i64.const(0);
   c.dropStack(i64.add(i64.const(c.size / 8), extra));
   c.jump(target);

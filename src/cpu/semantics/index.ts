@@ -26,13 +26,14 @@ const BY_MNEMONIC: Readonly<Record<string, Semantics>> = {
   ...STRING,
 };
 
-const SEGMENT_OPERAND = /^(Sw|ES|CS|SS|DS|FS|GS)$/;
+/** Segment, control and debug registers. */
+const SYSTEM_OPERAND = /^(Sw|[CD]n|ES|CS|SS|DS|FS|GS)$/;
 
 /**
- * @returns the meaning of a form, or undefined when it is a TypeScript function: loading or storing a segment register is one,
- * whatever the mnemonic; pushing one is not
+ * @returns the meaning of a form, or undefined when it is a TypeScript function: one that moves a system register is, whatever the
+ * mnemonic; only pushing a segment register is not
  */
 export function semanticsOf(form: Form): Semantics | undefined {
-  if (form.mnemonic !== 'PUSH' && form.operands.some(({ text }) => SEGMENT_OPERAND.test(text))) return undefined;
+  if (form.mnemonic !== 'PUSH' && form.operands.some(({ text }) => SYSTEM_OPERAND.test(text))) return undefined;
   return BY_MNEMONIC[form.mnemonic];
 }
