@@ -137,6 +137,11 @@ export function references<T extends object>(length: number): FixedArray<T | nul
   return listed(values, true) as FixedArray<T | null>;
 }
 
+/** The storage made by `array`, `references` or `embed`, at an alignment (bytes, a power of two) of its own. */
+export function aligned<T>(_alignment: number, storage: T): T {
+  return storage;
+}
+
 /** A constant table. Give the element type: `table<u16>([1, 2])`, `table<Handler>([first, second])`. */
 export function table<T>(elements: readonly T[]): Table<T> {
   return listed([...elements], false) as Table<T>;

@@ -1,6 +1,7 @@
 /** The dialect's library: what kernel and user programs import as `#dialect`. */
 export { type Address, type PhysAddr, phys, type UserPtr, userPtr, type VirtAddr, virt } from './addresses.ts';
 export {
+  aligned,
   array,
   bytes,
   type FixedArray,
@@ -50,4 +51,4 @@ export { addressOf, constructAt, objectAt } from './placement.ts';
 export { port } from './port.ts';
 export { type Hex, hex, type Print, type Printable, printer, type Sink } from './print.ts';
 export { type Err, Errno, err, type Ok, ok, type Result } from './result.ts';
-export { type Fields, f8, f16, f32, f64, packed, type Struct, struct, type View } from './struct.ts';
+export { type Fields, f8, f16, f32, f64, packed, type Struct, struct, type View, type ViewOf } from './struct.ts';

@@ -74,6 +74,9 @@ export type View<F> = {
 };
 export type BitView<T, B> = { -readonly [K in keyof B]: T } & { raw: T };
 
+/** The type of a structure's views: `ViewOf<typeof Gate>`. */
+export type ViewOf<S> = S extends Struct<infer F> ? View<F> : never;
+
 /** A layout that hardware or another address space sees: little endian, in declaration order. */
 export interface Struct<F> {
   /** Bytes, trailing padding included. */

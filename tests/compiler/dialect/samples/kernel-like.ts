@@ -137,7 +137,7 @@ function writeUnsigned(value: u64): void {
   port.out8(COM1, u8(48n + (value % 10n)));
 }
 function writeHex(value: u64, digits: u32): void {
-  if (digits > 1 || value >= 16n) writeHex(value >> 4n, digits > 0 ? u32(digits - 1) : 0);
+  if (digits > 1 || value >= 16n) writeHex(u64(value >> 4n), digits > 0 ? u32(digits - 1) : 0);
   const digit = u32(value & 15n);
   port.out8(COM1, digit < 10 ? u8(48 + digit) : u8(87 + digit));
 }

@@ -1,0 +1,137 @@
+import ts from 'typescript';
+import { type Diagnostic, locate } from './diagnostics.ts';
+
+/** How the compiler reads files. Paths are relative to the repository's root, with forward slashes. */
+export interface SourceHost {
+  /** The file's text, undefined when there is none. */
+  readFile(path: string): string | undefined;
+}
+
+export const LIBRARY = 'src/compiler/library/index.ts';
+export const STANDARD_LIBRARY = 'src/kernel/kernel.lib.d.ts';
+const LIBRARY_FOLDER = 'src/compiler/library/';
+
+const options: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2023,
+  module: ts.ModuleKind.ESNext,
+  moduleResolution: ts.ModuleResolutionKind.Bundler,
+  strict: true,
+  noLib: true,
+  types: [],
+  noUncheckedIndexedAccess: true,
+  exactOptionalPropertyTypes: true,
+  noImplicitOverride: true,
+  noImplicitReturns: true,
+  noFallthroughCasesInSwitch: true,
+  erasableSyntaxOnly: true,
+  verbatimModuleSyntax: true,
+  isolatedModules: true,
+  allowImportingTsExtensions: true,
+  noEmit: true,
+};
+
+/** A program of the dialect, parsed and bound; checked on demand. */
+export interface Program {
+  readonly checker: ts.TypeChecker;
+  /** The program's own modules, dependencies first, the entry last. */
+  readonly sources: readonly ts.SourceFile[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** Every file that was read, library included, in path order: what the cache key covers. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+}
+
+/** Parses and type-checks the program that starts at `entry`. The library's own bodies are not checked again. */
+export function createProgram(entry: string, host: SourceHost): Program {
+  const files = new Map<string, string | undefined>();
+  const read = (path: string): string | undefined => {
+    const known = files.get(path);
+    if (known !== undefined || files.has(path)) return known;
+    const text = host.readFile(path);
+    files.set(path, text);
+    return text;
+  };
+  const program = ts.createProgram({
+    rootNames: [STANDARD_LIBRARY, LIBRARY, entry],
+    options,
+    host: compilerHost(read),
+  });
+  const checker = program.getTypeChecker();
+  const sources = inDependencyOrder(program, entry);
+  const found = [
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...sources.flatMap((source) => [
+      ...program.getSyntacticDiagnostics(source),
+      ...program.getSemanticDiagnostics(source),
+    ]),
+  ];
+  return {
+    checker,
+    sources,
+    diagnostics: found.map(fromTypeScript),
+    files: [...files]
+      .flatMap(([path, text]) => (text === undefined ? [] : [{ path, text }]))
+      .sort((a, b) => (a.path < b.path ? -1 : 1)),
+  };
+}
+
+/** Whether a declaration belongs to the dialect's library. */
+export const isLibraryFile = (file: ts.SourceFile): boolean => file.fileName.startsWith(LIBRARY_FOLDER);
+
+function compilerHost(read: (path: string) => string | undefined): ts.CompilerHost {
+  return {
+    fileExists: (path) => read(path) !== undefined,
+    readFile: read,
+    getSourceFile(path, language) {
+      const text = read(path);
+      return text === undefined ? undefined : ts.createSourceFile(path, text, language, true);
+    },
+    getDefaultLibFileName: () => STANDARD_LIBRARY,
+    getCurrentDirectory: () => '',
+    getCanonicalFileName: (path) => path,
+    useCaseSensitiveFileNames: () => true,
+    getNewLine: () => '\n',
+    writeFile: () => {},
+    resolveModuleNameLiterals: (literals, importer) =>
+      literals.map(({ text }) => {
+        const path = text === '#dialect' ? LIBRARY : joined(importer, text);
+        if (read(path) === undefined) return { resolvedModule: undefined };
+        return { resolvedModule: { resolvedFileName: path, extension: ts.Extension.Ts } };
+      }),
+  };
+}
+
+/** The path that a relative specifier names, seen from a file. */
+function joined(importer: string, specifier: string): string {
+  const parts = importer.split('/').slice(0, -1);
+  for (const part of specifier.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+function inDependencyOrder(program: ts.Program, entry: string): ts.SourceFile[] {
+  const order: ts.SourceFile[] = [];
+  const seen = new Set<string>();
+  const visit = (path: string): void => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    const file = program.getSourceFile(path);
+    if (file === undefined || isLibraryFile(file)) return;
+    for (const statement of file.statements) {
+      if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) continue;
+      const { moduleSpecifier } = statement;
+      if (moduleSpecifier && ts.isStringLiteral(moduleSpecifier)) visit(joined(path, moduleSpecifier.text));
+    }
+    order.push(file);
+  };
+  visit(entry);
+  return order;
+}
+
+function fromTypeScript(found: ts.Diagnostic): Diagnostic {
+  const message = ts.flattenDiagnosticMessageText(found.messageText, '\n');
+  const location = found.file && found.start !== undefined ? locate(found.file, found.start, found.length ?? 1) : null;
+  return { code: `TS${found.code}`, message, location };
+}
