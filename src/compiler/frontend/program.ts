@@ -1,15 +1,12 @@
 import ts from 'typescript';
 import { type Diagnostic, locate } from './diagnostics.ts';
+import { joined, LIBRARY, LIBRARY_FOLDER, STANDARD_LIBRARY } from './paths.ts';
 
 /** How the compiler reads files. Paths are relative to the repository's root, with forward slashes. */
 export interface SourceHost {
   /** The file's text, undefined when there is none. */
   readFile(path: string): string | undefined;
 }
-
-export const LIBRARY = 'src/compiler/library/index.ts';
-export const STANDARD_LIBRARY = 'src/kernel/kernel.lib.d.ts';
-const LIBRARY_FOLDER = 'src/compiler/library/';
 
 const options: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2023,
@@ -99,16 +96,6 @@ function compilerHost(read: (path: string) => string | undefined): ts.CompilerHo
         return { resolvedModule: { resolvedFileName: path, extension: ts.Extension.Ts } };
       }),
   };
-}
-
-/** The path that a relative specifier names, seen from a file. */
-function joined(importer: string, specifier: string): string {
-  const parts = importer.split('/').slice(0, -1);
-  for (const part of specifier.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '.') parts.push(part);
-  }
-  return parts.join('/');
 }
 
 function inDependencyOrder(program: ts.Program, entry: string): ts.SourceFile[] {
