@@ -32,6 +32,7 @@ export type Feature = (typeof FEATURES)[number];
  */
 export const IMPLEMENTED_FEATURES: ReadonlySet<Feature> = new Set<Feature>([
   'fpu',
+  'x87',
   'sse',
   'sse2',
   'cx16',

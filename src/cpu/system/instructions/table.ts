@@ -1,3 +1,5 @@
+import { x87ControlInstructions } from '../../x87/control.ts';
+import { x87Instructions } from '../../x87/instructions.ts';
 import type { InstructionFunction } from '../system-unit.ts';
 import { controlRegisterInstructions } from './control-registers.ts';
 import { descriptorInstructions } from './descriptor-tables.ts';
@@ -6,7 +8,6 @@ import { flagAndPortInstructions } from './flags-and-ports.ts';
 import { processorInstructions } from './processor.ts';
 import { sseInstructions } from './sse.ts';
 import { systemCallInstructions } from './system-calls.ts';
-import { x87ControlInstructions } from './x87-control.ts';
 
 /** Every instruction whose meaning is written in TypeScript, by form name (`MOV_Rn_Cn`) or, for all forms, by mnemonic. */
 export const systemInstructions: ReadonlyMap<string, InstructionFunction> = new Map([
@@ -18,4 +19,5 @@ export const systemInstructions: ReadonlyMap<string, InstructionFunction> = new 
   ...sseInstructions,
   ...systemCallInstructions,
   ...x87ControlInstructions,
+  ...x87Instructions,
 ]);
