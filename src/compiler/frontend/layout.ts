@@ -11,7 +11,6 @@ import {
   isIntegerName,
   NO_ENVIRONMENT,
   type ObjectType,
-  sameType,
   type TypeEnvironment,
   type TypeResolver,
   typeKey,
@@ -112,6 +111,7 @@ export class Layouts {
         return { size: 1, alignment: 1 };
       case 'atomic':
         return { size: type.bits / 8, alignment: type.bits / 8 };
+      case 'plain':
       case 'object':
       case 'view':
       case 'function':
@@ -360,12 +360,3 @@ export class Layouts {
 
 const isStatic = (member: ts.PropertyDeclaration): boolean =>
   member.modifiers?.some((modifier) => modifier.kind === ts.SyntaxKind.StaticKeyword) ?? false;
-
-/** Whether two types are passed and returned alike. */
-export const sameRepresentation = (a: DialectType, b: DialectType): boolean => {
-  if (a.kind === 'integer' && b.kind === 'integer') return a.bits === b.bits;
-  const pointers = ['object', 'view', 'function', 'null', 'atomic'];
-  if (pointers.includes(a.kind) && pointers.includes(b.kind)) return true;
-  if (a.kind === 'result' && b.kind === 'result') return sameRepresentation(a.value, b.value);
-  return a.kind === b.kind || sameType(a, b);
-};

@@ -1,6 +1,10 @@
 import ts from 'typescript';
 import type { Address, AsmOperand } from '../ir/module.ts';
+import { badAssembly } from '../rules/syntax.ts';
 import { notConstant } from '../rules/values.ts';
+import { AssemblyError, assembleInto } from '../x64/assembler.ts';
+import { CodeAssembler } from '../x64/code.ts';
+import { register } from '../x64/operands.ts';
 import type { FunctionLowering } from './function.ts';
 import { materialise } from './integers.ts';
 import { type Value, VOID_VALUE } from './values.ts';
@@ -21,8 +25,20 @@ export function lowerAssembly(lowering: FunctionLowering, node: ts.TaggedTemplat
     }
   }
   const naked = builder.function.convention === 'naked';
+  checkAssembly(lowering, text, operands, node);
   builder.emit({ op: 'asm', text, mode: 64, operands, clobbers: naked ? [] : CALLER_SAVED });
   return VOID_VALUE;
+}
+
+/** Assembles the text with any register for its operands, so that a mistake is reported at the template. */
+function checkAssembly(lowering: FunctionLowering, text: string, operands: readonly AsmOperand[], node: ts.Node): void {
+  const anyRegister = new Map(operands.map(({ name }) => [name, register(0)] as const));
+  try {
+    assembleInto(new CodeAssembler(), text, 64, { operands: anyRegister, labelPrefix: '' });
+  } catch (error) {
+    if (!(error instanceof AssemblyError)) throw error;
+    lowering.report(badAssembly(error.message), node);
+  }
 }
 
 function operandText(lowering: FunctionLowering, node: ts.Expression, operands: AsmOperand[]): string {

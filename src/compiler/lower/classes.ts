@@ -1,6 +1,8 @@
 import ts from 'typescript';
+import { describe, NO_ENVIRONMENT } from '../frontend/types.ts';
 import { noAccessors, noInheritance, noOptional, unsupportedSyntax } from '../rules/syntax.ts';
 import { fieldInitialiser } from '../rules/values.ts';
+import { undeclaredType } from '../rules/widths.ts';
 import type { ModuleLowering } from './module.ts';
 
 /** What a class of the dialect may hold: fields with initial values, methods, one constructor. */
@@ -23,7 +25,10 @@ function checkField(module: ModuleLowering, member: ts.PropertyDeclaration, assi
   const isStatic = member.modifiers?.some((modifier) => modifier.kind === ts.SyntaxKind.StaticKeyword);
   if (isStatic) module.report(unsupportedSyntax('a static field'), member);
   const name = member.name.getText();
-  if (member.initializer === undefined && !assigned.has(name)) module.report(fieldInitialiser(name), member);
+  const type = module.types.of(member.name, NO_ENVIRONMENT);
+  if (type.kind === 'plain') module.report(undeclaredType(name, describe(type)), member);
+  if (member.initializer === undefined && member.questionToken === undefined && !assigned.has(name))
+    module.report(fieldInitialiser(name), member);
 }
 
 /** The fields that the constructor's own statements assign. */

@@ -139,7 +139,7 @@ function comparison(lowering: FunctionLowering, node: ts.BinaryExpression, sign:
     builder.branchCompare(condition, first, second, yes.block, no.block);
     return;
   }
-  const equal = equality(lowering, left, right, node);
+  const equal = equality(lowering, sign, left, right, node);
   if (equal === undefined) {
     lowering.jump(no);
     return;
@@ -163,10 +163,15 @@ function settledOperand(lowering: FunctionLowering, value: Value): Value {
 /** Operands of an equality between values that are not integers. */
 function equality(
   lowering: FunctionLowering,
+  sign: Sign,
   left: Value,
   right: Value,
   node: ts.BinaryExpression,
 ): { left: Register; right: Register } | { test: Register } | undefined {
+  if (sign !== '===' && sign !== '!==') {
+    lowering.report(typeMismatch(kindOf(left), 'integer'), node);
+    return undefined;
+  }
   if (left.kind === 'string' && right.kind === 'string') return { test: equalStrings(lowering, left, right) };
   const comparable = new Set(['boolean', 'truth', 'pointer', 'null', 'code', 'function']);
   if (!comparable.has(left.kind) || !comparable.has(right.kind)) {
@@ -273,7 +278,7 @@ function comparedValue(lowering: FunctionLowering, node: ts.BinaryExpression): V
     const operands = comparable(lowering, sign, left.expression, right.expression, node);
     return { kind: 'boolean', register: lowering.builder.compare(operands.condition, operands.left, operands.right) };
   }
-  const equal = equality(lowering, left, right, node);
+  const equal = equality(lowering, sign, left, right, node);
   if (equal === undefined) return { kind: 'truth', value: false };
   const condition: Condition = sign === '!==' ? 'ne' : 'eq';
   if (!('test' in equal))

@@ -4,7 +4,7 @@ import { describe } from '../frontend/types.ts';
 import { at } from '../ir/builder.ts';
 import { unsupportedSyntax } from '../rules/syntax.ts';
 import { elementReplaced, notConstant, objectInFunction } from '../rules/values.ts';
-import { undeclaredWidth } from '../rules/widths.ts';
+import { undeclaredType } from '../rules/widths.ts';
 import { disposeOf } from './calls.ts';
 import type { Variable } from './frame.ts';
 import type { FunctionLowering } from './function.ts';
@@ -61,11 +61,18 @@ function bind(lowering: FunctionLowering, node: ts.VariableDeclaration, value: V
   const fixed: Variable = { name, type, registers: [], fixed: value };
   if (isConst && value.kind === 'closure') return fixed;
   if (isConst && value.kind === 'array') return fixed;
-  if (isConst && value.kind === 'integer' && value.literal) return fixed;
-  if (isConst && (value.kind === 'function' || value.kind === 'truth')) return fixed;
+  if (value.kind === 'void' && type.kind === 'unsupported') return fixed;
+  if (isConst && value.kind === 'integer' && value.literal) {
+    if (type.kind === 'integer') coerce(lowering, value, type, node.initializer ?? node);
+    return fixed;
+  }
+  if (isConst && (value.kind === 'function' || value.kind === 'truth')) {
+    coerce(lowering, value, type, node.initializer ?? node);
+    return fixed;
+  }
   if (isConst && value.kind === 'pointer' && value.address.base?.kind === 'slot') return fixed;
   if (type.kind === 'plain') {
-    lowering.report(undeclaredWidth(describe(type), 'this place'), node.initializer ?? node);
+    lowering.report(undeclaredType(name, describe(type)), node);
     return fixed;
   }
   return newVariable(lowering, name, type, coerce(lowering, value, type, node.initializer ?? node), node);

@@ -5,7 +5,7 @@ import { at, FunctionBuilder } from '../ir/builder.ts';
 import type { Convention, IrFunction, Register } from '../ir/module.ts';
 import { noAsync, noOptional, unsupportedSyntax, wrapperShape } from '../rules/syntax.ts';
 import { unsupportedType } from '../rules/values.ts';
-import { undeclaredWidth } from '../rules/widths.ts';
+import { undeclaredType } from '../rules/widths.ts';
 import { lowerAssembly } from './assembly.ts';
 import { lowerBody } from './calls.ts';
 import { lowerInitialiser } from './construct.ts';
@@ -104,7 +104,7 @@ function resultTypeOf(module: ModuleLowering, instance: Instance, convention: Co
   if (instance.kind === 'initialiser' || convention === 'isr' || convention === 'isrWithCode') return { kind: 'void' };
   const { node, environment } = instance;
   const type = module.types.resultOf(node as Callable, environment);
-  if (type.kind === 'plain') module.report(undeclaredWidth(describe(type), 'this place'), node);
+  if (type.kind === 'plain') module.report(undeclaredType('the result', describe(type)), node);
   if (type.kind === 'unsupported') module.report(unsupportedType(type.text), node);
   return convention === 'entry' ? { kind: 'never' } : type;
 }
@@ -132,7 +132,7 @@ function declareParameter(lowering: FunctionLowering, node: ts.ParameterDeclarat
   }
   if (node.questionToken !== undefined) lowering.report(noOptional('an optional parameter'), node);
   const type = lowering.typeOf(node);
-  if (type.kind === 'plain') lowering.report(undeclaredWidth(describe(type), 'this place'), node);
+  if (type.kind === 'plain') lowering.report(undeclaredType(node.name.text, describe(type)), node);
   if (type.kind === 'unsupported') lowering.report(unsupportedType(type.text), node);
   const name = node.name.text;
   const parts = registersOf(type);

@@ -1,8 +1,11 @@
 import ts from 'typescript';
 import type { Diagnostic } from '../frontend/diagnostics.ts';
+import { exactly, within } from '../frontend/interval.ts';
 import type { Program } from '../frontend/program.ts';
+import { NO_ENVIRONMENT } from '../frontend/types.ts';
 import type { IrModule } from '../ir/module.ts';
 import { noEntry, topLevelStatement } from '../rules/syntax.ts';
+import { literalOutOfRange } from '../rules/widths.ts';
 import { checkClass } from './classes.ts';
 import { ModuleLowering } from './module.ts';
 import type { Callable } from './values.ts';
@@ -87,7 +90,18 @@ function checkTopLevel(module: ModuleLowering, source: ts.SourceFile): void {
   for (const statement of source.statements) {
     if (!DECLARATIONS.has(statement.kind)) module.report(topLevelStatement(), statement);
     if (ts.isClassDeclaration(statement)) checkClass(module, statement);
+    if (!ts.isVariableStatement(statement)) continue;
+    for (const declaration of statement.declarationList.declarations) checkConstant(module, declaration);
   }
+}
+
+/** A constant must fit the type it declares. */
+function checkConstant(module: ModuleLowering, { name, type, initializer }: ts.VariableDeclaration): void {
+  if (type === undefined || initializer === undefined) return;
+  const declared = module.types.of(name, NO_ENVIRONMENT);
+  const value = module.constants.integer(initializer);
+  if (declared.kind !== 'integer' || value === undefined || within(exactly(value), declared.range)) return;
+  module.report(literalOutOfRange(String(value), declared.name), initializer);
 }
 
 function inPlaceOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {

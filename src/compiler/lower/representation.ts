@@ -1,13 +1,12 @@
 import type ts from 'typescript';
 import { type Interval, interval, within } from '../frontend/interval.ts';
-import { sameRepresentation } from '../frontend/layout.ts';
-import { type DialectType, describe, type IntegerType } from '../frontend/types.ts';
+import { type DialectType, describe, type IntegerType, integers } from '../frontend/types.ts';
 import { at } from '../ir/builder.ts';
 import type { Address, Register, Type } from '../ir/module.ts';
 import {
   arrayStored,
-  callingConvention,
   escapingClosure,
+  ignoredResult,
   tooWide,
   typeMismatch,
   unsupportedType,
@@ -111,6 +110,8 @@ export function valueOfRegisters(
       const expression = held(first, type.bits, range ?? type.range);
       return integerValue(type, variable === undefined ? expression : ({ ...expression, variable } as never));
     }
+    case 'plain':
+      return integerValue(integers.i64, held(first, 64, integers.i64.range));
     case 'boolean':
       return { kind: 'boolean', register: first };
     case 'string':
@@ -136,10 +137,9 @@ export function valueOfRegisters(
 
 /** Gives a value the type that its place declares, or reports the rule it breaks: the width rule above all. */
 export function coerce(lowering: FunctionLowering, value: Value, type: DialectType, node: ts.Node): Value {
-  if (type.kind === 'unsupported' || type.kind === 'plain') {
-    if (type.kind === 'plain' && value.kind === 'integer')
-      lowering.report(undeclaredWidth(describe(type), 'this place'), node);
-    else lowering.report(unsupportedType(describe(type)), node);
+  if (type.kind === 'plain') return value;
+  if (type.kind === 'unsupported') {
+    lowering.report(unsupportedType(type.text), node);
     return value;
   }
   switch (value.kind) {
@@ -209,19 +209,24 @@ function coerceResult(
   return { ...value, type, value: coerce(lowering, value.value, type.value, node) };
 }
 
+/** Whether a function may be called through a type: its result must not be lost there. */
+export function checkResult(
+  report: FunctionLowering['report'],
+  found: DialectType,
+  wanted: DialectType,
+  node: ts.Node,
+): void {
+  if (found.kind !== 'function' || wanted.kind !== 'function' || wanted.result.kind !== 'void') return;
+  if (found.result.kind === 'result' || found.result.kind === 'error') report(ignoredResult(), node);
+}
+
 function coerceFunction(
   lowering: FunctionLowering,
   value: Value & { kind: 'function' },
   type: DialectType,
   node: ts.Node,
 ): Value {
-  if (type.kind !== 'function' || value.type.kind !== 'function') return value;
-  const wanted = type.result;
-  const found = value.type.result;
-  const ignored = wanted.kind === 'void' || found.kind === 'never';
-  if (!ignored && !sameRepresentation(found, wanted)) {
-    lowering.report(callingConvention(describe(found), describe(wanted)), node);
-  }
+  checkResult((rule, place) => lowering.report(rule, place), value.type, type, node);
   return value;
 }
 

@@ -12,6 +12,7 @@ import type { Relocation } from '../ir/module.ts';
 import { notConstant } from '../rules/values.ts';
 import { literalOutOfRange } from '../rules/widths.ts';
 import type { ModuleLowering } from './module.ts';
+import { checkResult } from './representation.ts';
 
 /** Computes the bytes that a module-level initialiser gives its object. */
 export class StaticWriter {
@@ -40,7 +41,7 @@ export class StaticWriter {
   /** A value: an integer, boolean, string, reference or function. */
   value(offset: number, type: DialectType, node: ts.Expression, environment: TypeEnvironment): void {
     const constant = this.#module.constants.evaluate(node);
-    if (constant === null) return;
+    if (constant === null || type.kind === 'plain') return;
     if (type.kind === 'integer' && (typeof constant === 'number' || typeof constant === 'bigint')) {
       this.#number(offset, type, constant, node);
     } else if (typeof constant === 'boolean') this.bytes[offset] = constant ? 1 : 0;
@@ -48,7 +49,7 @@ export class StaticWriter {
       this.#module.strings.value(constant, node);
       this.#address(offset, this.#module.strings.symbol(constant), 0n);
       this.#integer(offset + 8, 8, BigInt(constant.length));
-    } else this.#reference(offset, node, environment);
+    } else if (type.kind !== 'result' && type.kind !== 'error') this.#reference(offset, type, node, environment);
   }
 
   #number(offset: number, type: IntegerType, constant: number | bigint, node: ts.Expression): void {
@@ -57,9 +58,10 @@ export class StaticWriter {
     this.#integer(offset, type.bits / 8, value);
   }
 
-  #reference(offset: number, node: ts.Expression, environment: TypeEnvironment): void {
+  #reference(offset: number, type: DialectType, node: ts.Expression, environment: TypeEnvironment): void {
     const plain = unwrapped(node);
     const code = this.#module.functionValue(plain);
+    if (code) checkResult((rule, place) => this.#module.report(rule, place), code.type, type, node);
     const symbol = code ? this.#module.requestFunction(code.node) : this.#written(plain, environment);
     const address = symbol === undefined ? this.#staticAddress(plain) : { symbol, addend: 0n };
     if (address === undefined) this.#module.report(notConstant('the initial value of module-level storage'), node);

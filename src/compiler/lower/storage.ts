@@ -1,11 +1,11 @@
 import ts from 'typescript';
 import { unwrapped } from '../frontend/constants.ts';
 import type { InlineStorage } from '../frontend/layout.ts';
-import { type DialectType, NO_ENVIRONMENT } from '../frontend/types.ts';
+import { type DialectType, describe, NO_ENVIRONMENT } from '../frontend/types.ts';
 import { at } from '../ir/builder.ts';
 import type { DataObject, DataSection } from '../ir/module.ts';
 import { notConstant } from '../rules/values.ts';
-import { undeclaredWidth } from '../rules/widths.ts';
+import { undeclaredType } from '../rules/widths.ts';
 import { isModuleLevel, type ModuleLowering } from './module.ts';
 import type { Place } from './places.ts';
 import { inlineValue } from './properties.ts';
@@ -55,7 +55,7 @@ export class Storage {
     const type = inline?.type ?? types.of(declaration.name, NO_ENVIRONMENT);
     if (inline === null && isConst && type.kind !== 'object' && type.kind !== 'integer') return undefined;
     if (type.kind === 'plain')
-      this.#module.report(undeclaredWidth(type.big ? 'bigint' : 'number', 'this place'), declaration);
+      this.#module.report(undeclaredType(declaration.name.getText(), describe(type)), declaration);
     const symbol = this.#module.symbolFor(declaration, declaration.name.getText(), `data ${declaration.pos}`);
     const global: Global = { symbol, type, inline };
     this.#globals.set(declaration, global);

@@ -68,10 +68,10 @@ export const indexOutside = rule('VG2011', 'guarantee', (index: string, length: 
   reason: 'it would panic every time',
 }));
 
-export const callingConvention = rule('VG2012', 'guarantee', (found: string, wanted: string) => ({
-  rule: `a function that returns ${found} cannot stand where one that returns ${wanted} is called`,
-  fix: 'declare the result type on the function',
-  reason: 'the two return their results in different registers',
+export const ignoredResult = rule('VG2012', 'guarantee', () => ({
+  rule: 'a function that returns a Result cannot stand where the result is ignored',
+  fix: 'wrap it in a function that looks at the Result',
+  reason: 'an error that nobody looks at is an error that happened',
 }));
 
 export const tooWide = rule('VG2013', 'deferred', (type: string) => ({

@@ -4,8 +4,14 @@ import { rule } from './rule.ts';
 
 export const undeclaredWidth = rule('VG1001', 'guarantee', (found: string, wanted: string) => ({
   rule: `a computed ${found} has no width, and ${wanted} needs one`,
-  fix: `wrap it in a constructor, as in ${wanted === 'this place' ? 'u32(...) or u64(...)' : `${wanted}(...)`}`,
+  fix: `wrap it in a constructor, as in ${wanted}(...)`,
   reason: 'widths are declared, never inferred: the constructor is where the wrap is read',
+}));
+
+export const undeclaredType = rule('VG1011', 'guarantee', (name: string, found: string) => ({
+  rule: `${name} is a ${found} of no declared width`,
+  fix: found === 'bigint' ? `declare its type, as in ${name}: u64` : `declare its type, as in ${name}: u32`,
+  reason: 'widths are declared, never inferred: Node keeps any integer, the machine a fixed number of bits',
 }));
 
 export const literalOutOfRange = rule('VG1002', 'guarantee', (value: string, type: string) => ({
