@@ -32,6 +32,9 @@ const REGISTER_NAMES = [
   'r15',
 ];
 
+/** Selectors that a far transfer of a case may load into CS: all but that of 32-bit code, where the upper half of RSP is undefined. */
+const CODE_SELECTORS = [0, 0x10, 0x18, 0x2b, 0x33, 0x50, 0xfff8];
+
 /** Selectors of the flat segments a Linux process runs with, of the kernel's, and of none. */
 const SELECTORS = [0, 0x10, 0x18, 0x23, 0x2b, 0x33, 0x50, 0xfff8];
 
@@ -50,8 +53,6 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   STR: 'the host kernel turns on UMIP and answers for the processor',
   SYSENTER: 'AMD processors have it in protected mode only',
   INT1: 'a hypervisor may intercept it and report another rip',
-  PUSH_FS: 'the selector is what an earlier case left',
-  PUSH_GS: 'the selector is what an earlier case left',
 };
 
 /** What the generator says of a case besides its line. */
@@ -131,9 +132,24 @@ export class CaseGenerator {
     this.#prepare(form);
     const body = this.#body(form, encoding);
     const code = Uint8Array.from([...this.#prefixes, ...body]);
-    if (random.chance(0.02)) this.#at = CODE_PAGE + 0x1000 - random.below(code.length + 1);
+    if (form.name.startsWith('BT')) this.#limitBitOffset(code);
+    // UD0 and UD1 have ModRM on Intel's processors only: behind a page end that decides which fault comes.
+    if (random.chance(0.02) && !form.mnemonic.startsWith('UD'))
+      this.#at = CODE_PAGE + 0x1000 - random.below(code.length + 1);
     if (this.#at === CODE_PAGE + 0x1000) this.#at--;
     return code;
+  }
+
+  /** Makes most bit offsets into memory stay near the operand; far ones would hardly ever meet a page. */
+  #limitBitOffset(code: Uint8Array): void {
+    const instruction = this.#instruction;
+    if (this.#decoder.decode(code, 0, code.length, 64, instruction) < 0 || !instruction.memory) return;
+    const { reg, base, index, description } = instruction;
+    if (description.operands[1]?.method !== 'G' || reg === base || reg === index) return;
+    const width = BigInt(instruction.operandSize);
+    const high = this.#random.bits64() << width;
+    const offset = BigInt(this.#random.below(0x8000) - 0x4000);
+    this.#registers[reg] = BigInt.asUintN(64, (high & -(1n << width)) | BigInt.asUintN(Number(width), offset));
   }
 
   #choosePrefixes(form: Form): void {
@@ -166,10 +182,20 @@ export class CaseGenerator {
     if (form.string) this.#registers[1] = BigInt(random.below(12));
     if (mnemonic.startsWith('LOOP') || mnemonic === 'JCXZ')
       this.#registers[1] = random.pick([0n, 1n, 2n, 1n << 32n, random.integer()]);
+    if (/^(LAR|LSL|VERR|VERW)$/.test(mnemonic) || form.operands.some(({ method }) => method === 'S')) {
+      this.#registers = this.#registers.map((value, index) =>
+        index === RSP ? value : (value & ~0xffffn) | BigInt(random.pick(SELECTORS)),
+      );
+    }
     if (mnemonic === 'XLAT') this.#registers[3] = pointer(300) - (this.#registers[0]! & 0xffn);
     if (mnemonic === 'LEAVE' || mnemonic === 'ENTER') this.#registers[RBP] = pointer(64);
     if (['PUSH', 'POP', 'CALL', 'RET', 'ENTER', 'PUSHF', 'POPF'].includes(mnemonic) && random.chance(0.15)) {
       this.#registers[RSP] = pointer(8);
+    }
+    if ((mnemonic === 'JMP' || mnemonic === 'CALL') && random.chance(0.8)) {
+      this.#registers = this.#registers.map((value, index) =>
+        index === RSP ? value : BigInt(CODE_PAGE + random.below(0x1000)),
+      );
     }
     if (mnemonic === 'RET') this.#store(this.#registers[RSP]!, little(BigInt(CODE_PAGE + random.below(0x1000)), 8));
     if (mnemonic === 'POPF') this.#store(this.#registers[RSP]!, little(BigInt(random.bits() & 0x244cd5), 8));
@@ -192,7 +218,7 @@ export class CaseGenerator {
   #farFrame(form: Form): void {
     const random = this.#random;
     const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
-    const selector = random.chance(0.8) ? 0x33 : random.pick(SELECTORS);
+    const selector = random.chance(0.8) ? 0x33 : random.pick(CODE_SELECTORS);
     const flags = 0x202 | (random.bits() & 0xcd5);
     const target = CODE_PAGE + random.below(0x1000);
     const stack = DATA + 0x1000 + 8 * random.below(64);
@@ -366,7 +392,7 @@ export class CaseGenerator {
       }
     } else if (mnemonic === 'JMPF' || mnemonic === 'CALLF') {
       const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
-      const selector = random.chance(0.6) ? 0x33 : random.pick(SELECTORS);
+      const selector = random.chance(0.6) ? 0x33 : random.pick(CODE_SELECTORS);
       this.#store(
         target,
         Uint8Array.from([...little(BigInt(CODE_PAGE + random.below(4096)), size), ...little(BigInt(selector), 2)]),

@@ -136,5 +136,8 @@ export function undefinedResult(instruction: Instruction, rcx: bigint): string |
   if (mnemonic === 'NOP' && instruction.opcode === 0x0d && !instruction.memory) {
     return '0F 0D with a register is reserved: NOP on Intel processors, undefined on AMD ones.';
   }
+  if (mnemonic === 'MOVSXD' && instruction.operandSize === 16) {
+    return 'MOVSXD without REX.W is discouraged; with 16-bit operands Intel processors read a word and AMD ones a doubleword.';
+  }
   return undefined;
 }

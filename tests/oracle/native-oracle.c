@@ -149,6 +149,8 @@ static void load_case(ucontext_t *u, struct cse *c) {
     cp(shadow + c->m[i].off, c->m[i].b, c->m[i].len);
   }
   cp((u8 *)c->at, c->code, (size_t)(c->at + (u64)c->n > CODE + 4096 ? CODE + 4096 - c->at : (u64)c->n));
+  /* null selectors, whatever earlier cases loaded; then the bases, which that may have cleared */
+  __asm__ volatile("mov %0, %%ds\n mov %0, %%es\n mov %0, %%fs\n mov %0, %%gs" ::"r"(0));
   wrfs(c->in.fs);
   wrgs(c->in.gs);
 }

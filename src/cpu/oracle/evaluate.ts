@@ -2,7 +2,7 @@
 import { GuestException } from '../bus.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { FLAG, statusFlags } from '../flags.ts';
-import { SS, XMM } from '../layout.ts';
+import { FS, SS, XMM } from '../layout.ts';
 import type { Bits, LocalNode, Node, Program, RegisterReference, Statement } from '../semantics/nodes.ts';
 import type { CpuState } from '../state.ts';
 import { evaluateScalar } from './scalars.ts';
@@ -127,6 +127,9 @@ export class Evaluator {
         break;
       case 'operandAddress':
         this.#set(statement.local, this.#operandAddress(statement.offsetOnly));
+        break;
+      case 'operandSegment':
+        this.#set(statement.local, this.#segmentBase(this.#instruction.segment));
         break;
       case 'load':
         this.#load(statement);
@@ -291,8 +294,12 @@ export class Evaluator {
     if (index < 16) offset += state.gpr(index) << BigInt(scale);
     offset = BigInt.asUintN(addressSize, offset);
     if (offsetOnly) return offset;
-    if (state.mode64) return segment >= 4 ? offset + state.segments[segment]!.base : offset;
-    return BigInt.asUintN(32, offset + state.segments[segment]!.base);
+    return BigInt.asUintN(state.mode64 ? 64 : 32, offset + this.#segmentBase(segment));
+  }
+
+  /** In 64-bit mode only FS and GS have a base. */
+  #segmentBase(segment: number): bigint {
+    return this.#state.mode64 && segment < FS ? 0n : this.#state.segments[segment]!.base;
   }
 
   #load(statement: Extract<Statement, { kind: 'load' }>): void {
@@ -304,11 +311,11 @@ export class Evaluator {
 
   /** What the address alone decides: canonical form and the alignment that 16-byte operands need. */
   #check(address: bigint, access: Extract<Statement, { kind: 'load' | 'store' }>): void {
+    if (access.aligned && (address & 15n) !== 0n) throw new GuestException(GENERAL_PROTECTION, 0);
     const last = BigInt.asUintN(64, address + BigInt(access.bits / 8 - 1));
     if (!isCanonical(address) || !isCanonical(last)) {
       throw new GuestException(this.#isStack(access.access) ? STACK_FAULT : GENERAL_PROTECTION, 0);
     }
-    if (access.aligned && (address & 15n) !== 0n) throw new GuestException(GENERAL_PROTECTION, 0);
   }
 
   #isStack(kind: Extract<Statement, { kind: 'load' }>['access']): boolean {

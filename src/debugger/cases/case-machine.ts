@@ -82,6 +82,8 @@ const Vector = { DEBUG: 1, BREAKPOINT: 3, PAGE_FAULT: 14 } as const;
 
 const TRAP_FLAG = 0x100;
 const MAX_INSTRUCTIONS = 20_000;
+/** Data is looked through for changes in pieces of so many bytes. */
+const BLOCK = 256;
 const MAX_CHANGES = 16;
 const MAX_CHANGE_BYTES = 128;
 
@@ -118,7 +120,6 @@ export class CaseMachine {
   readonly #dataWords: Int32Array;
   readonly #expectedWords = new Int32Array(this.#expected.buffer);
   readonly #code: Uint8Array;
-  readonly #codeWords: Int32Array;
 
   constructor(factory: CaseProcessorFactory) {
     this.#processor = factory({ memoryBytes: Physical.END, bus: NO_DEVICES });
@@ -127,7 +128,6 @@ export class CaseMachine {
     this.#data = guestRam.subarray(Physical.DATA, Physical.DATA + CaseMemory.DATA_SIZE);
     this.#dataWords = new Int32Array(guestRam.buffer, this.#data.byteOffset, CaseMemory.DATA_SIZE / 4);
     this.#code = guestRam.subarray(Physical.CODE, Physical.CODE + CaseMemory.CODE_SIZE);
-    this.#codeWords = new Int32Array(guestRam.buffer, this.#code.byteOffset, CaseMemory.CODE_SIZE / 4);
     this.#writeTables();
     this.#writeDescriptorTables();
     guestRam.set(this.#pattern, Physical.DATA);
@@ -261,12 +261,26 @@ export class CaseMachine {
     return { outcome: stub, errorCode };
   }
 
-  /** Runs of data bytes that are not as the case began, one more than are reported at most. */
+  /** Whether any of the BLOCK data bytes at an offset is not as the case began. */
+  #blockChanged(block: number): boolean {
+    const [data, expected] = [this.#dataWords, this.#expectedWords];
+    let difference = 0;
+    for (let word = block >> 2; word < (block + BLOCK) >> 2; word += 4) {
+      difference |=
+        (data[word]! ^ expected[word]!) |
+        (data[word + 1]! ^ expected[word + 1]!) |
+        (data[word + 2]! ^ expected[word + 2]!) |
+        (data[word + 3]! ^ expected[word + 3]!);
+    }
+    return difference !== 0;
+  }
+
+  /** Runs of data bytes that are not as the case began, one more than are reported at most; gives the bytes their pattern back. */
   #changes(): MemoryPiece[] {
     const changes: { address: number; bytes: number[] }[] = [];
-    for (let word = 0; word < this.#dataWords.length; word++) {
-      if (this.#dataWords[word] === this.#expectedWords[word]) continue;
-      for (let offset = 4 * word; offset < 4 * word + 4; offset++) {
+    for (let block = 0; block < CaseMemory.DATA_SIZE; block += BLOCK) {
+      if (!this.#blockChanged(block)) continue;
+      for (let offset = block; offset < block + BLOCK; offset++) {
         if (this.#data[offset] === this.#expected[offset]) continue;
         const last = changes.at(-1);
         const address = CaseMemory.DATA + offset;
@@ -274,17 +288,19 @@ export class CaseMachine {
           last.bytes.push(this.#data[offset]!);
         } else if (changes.length <= MAX_CHANGES) changes.push({ address, bytes: [this.#data[offset]!] });
       }
+      this.#data.set(this.#pattern.subarray(block, block + BLOCK), block);
     }
     return changes.map(({ address, bytes }) => ({ address, bytes: Uint8Array.from(bytes) }));
   }
 
   #clean({ stores }: InstructionCase): void {
-    this.#data.set(this.#pattern.subarray(0, CaseMemory.DATA_SIZE));
     for (const { address, bytes } of stores) {
       const offset = address - CaseMemory.DATA;
-      this.#expected.set(this.#pattern.subarray(offset, offset + bytes.length), offset);
+      const pattern = this.#pattern.subarray(offset, offset + bytes.length);
+      this.#expected.set(pattern, offset);
+      this.#data.set(pattern, offset);
     }
-    if (this.#codeWords.some((word) => word !== -0x3333_3334)) this.#code.fill(INT3);
+    this.#code.fill(INT3);
   }
 
   #writeTables(): void {

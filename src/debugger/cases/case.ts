@@ -81,6 +81,11 @@ export interface CaseResult {
 /** A case that cannot be read, in a sentence for its author. */
 export class CaseError extends Error {}
 
+/** @param code character code of 0 to 9, A to F or a to f */
+function digitValue(code: number): number {
+  return (code & 15) + (code >= 0x41 ? 9 : 0);
+}
+
 /** Bytes from hexadecimal digits in pairs. @throws CaseError naming what is wrong with `text` */
 export function parseBytes(text: string, what: string): Uint8Array {
   if (text.length === 0) throw new CaseError(`${what} is empty: give its bytes as hexadecimal digits`);
@@ -90,7 +95,7 @@ export function parseBytes(text: string, what: string): Uint8Array {
   if (text.length % 2 !== 0) throw new CaseError(`${what} has ${text.length} hexadecimal digits: a byte takes two`);
   const bytes = new Uint8Array(text.length / 2);
   for (let index = 0; index < bytes.length; index++) {
-    bytes[index] = Number.parseInt(text.slice(2 * index, 2 * index + 2), 16);
+    bytes[index] = (digitValue(text.charCodeAt(2 * index)) << 4) | digitValue(text.charCodeAt(2 * index + 1));
   }
   return bytes;
 }

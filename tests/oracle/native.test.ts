@@ -1,0 +1,68 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { Cpu } from '../../src/cpu/cpu.ts';
+import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
+import { formatResult, parseCase } from '../../src/debugger/cases/case.ts';
+import { CaseMachine } from '../../src/debugger/cases/case-machine.ts';
+import { difference, reproduction } from './native-compare.ts';
+import { CaseGenerator, type GeneratedCase } from './native-generator.ts';
+import { NativeOracle } from './native-process.ts';
+import { nativeHost, tool } from './tools.ts';
+
+const BATCHES = 10;
+const BATCH = 20_000;
+/** Differences shown; each names its case. */
+const SHOWN = 10;
+
+const gcc = tool('gcc');
+const host = nativeHost();
+const available = gcc.present && host.present;
+
+function generate(seed: number): GeneratedCase[] {
+  const generator = new CaseGenerator(seed);
+  return Array.from({ length: BATCH }, () => generator.next());
+}
+
+/** Differences between two lists of answers, a line each with the command that shows it. */
+function compare(cases: readonly GeneratedCase[], expected: readonly string[], actual: readonly string[]): string[] {
+  return cases.flatMap(({ line, form }, index) => {
+    const found = difference(line, expected[index]!, actual[index]!);
+    return found ? [`${form.name}: ${found}\n  ${reproduction(line)}`] : [];
+  });
+}
+
+function answers(machine: CaseMachine, cases: readonly GeneratedCase[]): string[] {
+  return cases.map(({ line }) => {
+    const instructionCase = parseCase(line.split(' '));
+    return formatResult(instructionCase, machine.run(instructionCase));
+  });
+}
+
+const seeds = Array.from({ length: BATCHES }, (_, index) => index + 1);
+const interpreter = new CaseMachine((options) => new Cpu(options));
+
+describe.skipIf(!available)(gcc.title(host.title("instructions on the host's processor")), () => {
+  const native = available ? new NativeOracle() : undefined;
+  afterAll(() => native?.dispose());
+
+  it.each(seeds)(`the interpreter does the same: ${BATCH} cases of seed %i`, { timeout: 300_000 }, (seed) => {
+    const cases = generate(seed);
+    const expected = native!.run(cases.map(({ line }) => line));
+    const differences = compare(cases, expected, answers(interpreter, cases));
+    expect(differences.slice(0, SHOWN), `${differences.length} differences`).toEqual([]);
+  });
+});
+
+describe('instructions evaluated on bigints', () => {
+  const oracle = new CaseMachine((options) => new OracleProcessor(options));
+
+  it.each(seeds)(`the interpreter does the same: ${BATCH} cases of seed %i`, { timeout: 300_000 }, (seed) => {
+    const cases = generate(seed);
+    const expected = answers(oracle, cases);
+    const differences = answers(interpreter, cases).filter((answer, index) => answer !== expected[index]);
+    const shown = differences.slice(0, SHOWN).map((answer) => {
+      const id = Number(/^id=(\d+)/.exec(answer)![1]);
+      return `${cases[id]!.form.name}: ${answer}\n  expected ${expected[id]}\n  ${reproduction(cases[id]!.line)}`;
+    });
+    expect(shown, `${differences.length} differences`).toEqual([]);
+  });
+});
