@@ -24,6 +24,21 @@ import { CpuState } from './state.ts';
 import { SystemUnit } from './system/system-unit.ts';
 import { Fill } from './system/tlb.ts';
 import { Vector } from './system/vectors.ts';
+import { REGION_LIMIT } from './translator/region.ts';
+import { DEFAULT_TRANSLATOR, Translator, type TranslatorOptions } from './translator/translator.ts';
+
+export type Engine = 'interpreter' | 'auto' | 'translator';
+
+export interface CpuOptions {
+  /** Guest RAM in bytes, a multiple of 4 KiB up to 3 GiB. */
+  readonly memoryBytes: number;
+  /** The machine around. */
+  readonly bus: CpuBus;
+  /** `auto` translates hot code, `translator` all code it can. The guest sees no difference. */
+  readonly engine?: Engine;
+  /** How eagerly hot code is translated, instead of what `engine` stands for. */
+  readonly translator?: Partial<TranslatorOptions>;
+}
 
 /** Why `run` or `step` came back. `stop`: requestStop was called. `shutdown`: a triple fault. */
 export interface RunExit {
@@ -33,8 +48,8 @@ export interface RunExit {
 }
 
 const PAGE = 4096;
-/** A run may go on for this many instructions after its ticks are used up: one run's length, entered anywhere, and once more. */
-const MARGIN = 2 * R.RUN_LIMIT;
+/** Control may go on for this many instructions after its ticks are used up: through a region, a run entered anywhere, and a run. */
+const MARGIN = 2 * R.RUN_LIMIT + REGION_LIMIT;
 /** Instructions between returns to TypeScript: V8 replaces a running function by its optimised version only when it is called. */
 const SLICE = 200_000;
 /** Ticks with which every taken branch comes back. */
@@ -83,6 +98,8 @@ export class Cpu {
   onEvent: ((event: CpuEvent) => void) | undefined;
 
   readonly #stops: DebugStops;
+  /** Undefined with the engine `interpreter`. */
+  readonly translator: Translator | undefined;
   readonly #cache: CodeCache;
   readonly #writer: RecordWriter;
   readonly #run: Run;
@@ -104,8 +121,7 @@ export class Cpu {
   /** The fault being reported came from an operand whose base register decides between #SS and #GP. */
   #operandFault = false;
 
-  /** @param options.memoryBytes guest RAM in bytes, a multiple of 4 KiB up to 3 GiB @param options.bus the machine around */
-  constructor({ memoryBytes, bus }: { memoryBytes: number; bus: CpuBus }) {
+  constructor({ memoryBytes, bus, engine = 'interpreter', translator }: CpuOptions) {
     this.state = new CpuState(memoryBytes);
     this.memory = this.state.memory;
     this.bus = bus;
@@ -137,6 +153,10 @@ export class Cpu {
       },
     });
     this.#run = instance.exports.run as Run;
+    if (engine === 'interpreter') return;
+    const eagerness = engine === 'translator' ? { threshold: 1, batch: 1 } : {};
+    const options = { ...DEFAULT_TRANSLATOR, ...eagerness, ...translator };
+    this.translator = new Translator(this.state, this.#cache, this.#writer, handlers, instance.exports, options);
   }
 
   get guestRam(): Uint8Array {
@@ -354,10 +374,22 @@ export class Cpu {
         if (exit === undefined) this.#next = this.#record + R.RECORD_BYTES;
         return exit;
       }
+      case R.EXIT.TICKS:
+        this.#sample();
+        return undefined;
       default:
         this.#next = this.#record;
         return undefined;
     }
+  }
+
+  /** The end of a slice shows where time is spent. */
+  #sample(): void {
+    this.#next = this.#record;
+    if (this.translator === undefined) return;
+    const { generation } = this.#cache;
+    if (this.#lookup() === this.#record) this.translator.sample(this.#page!, this.#record);
+    if (this.#cache.generation !== generation) this.#next = 0;
   }
 
   #link(stub: number): RunExit | undefined {

@@ -1,5 +1,5 @@
 import type { CpuBus } from '../../src/cpu/bus.ts';
-import { Cpu } from '../../src/cpu/cpu.ts';
+import { Cpu, type Engine } from '../../src/cpu/cpu.ts';
 
 export const CODE = 0x10000;
 export const DATA = 0x200000;
@@ -21,8 +21,13 @@ export const emptyBus: CpuBus = {
 };
 
 /** A processor in 64-bit mode at CPL 0 with the first GiB mapped to itself by 2 MiB pages, RIP at CODE, RSP below CODE. */
-export function longModeCpu(code: readonly number[], bus: CpuBus = emptyBus, memoryBytes = 8 << 20): Cpu {
-  const cpu = new Cpu({ memoryBytes, bus });
+export function longModeCpu(
+  code: readonly number[],
+  bus: CpuBus = emptyBus,
+  memoryBytes = 8 << 20,
+  engine: Engine = 'auto',
+): Cpu {
+  const cpu = new Cpu({ memoryBytes, bus, engine });
   const { state } = cpu;
   const words = new DataView(state.guestRam.buffer, state.guestRam.byteOffset);
   words.setBigUint64(TABLES, BigInt(TABLES + 0x1000) | 7n, true);

@@ -69,6 +69,10 @@ export class CodeCache {
   readonly #bytes = new Uint8Array(32);
   /** Counts how often everything was dropped: records from before are gone. */
   generation = 0;
+  /** Runs of this page have been dropped because their bytes changed. */
+  onRunsDropped?: (page: CodePage) => void;
+  /** Everything has been dropped. */
+  onCleared?: () => void;
   #top = ARENA;
 
   constructor(state: CpuState, decoder: Decoder, source: CodeSource, writer: RecordWriter) {
@@ -93,7 +97,7 @@ export class CodeCache {
 
   /** Makes room for one more run, dropping everything if there is none. @returns whether everything was dropped */
   reserve(): boolean {
-    if (this.#top + (3 * R.RUN_LIMIT + 4) * R.RECORD_BYTES <= RECORD_ARENA + RECORD_ARENA_BYTES) return false;
+    if (!this.isFull) return false;
     this.clear();
     return true;
   }
@@ -108,6 +112,12 @@ export class CodeCache {
     this.#top = ARENA;
     this.generation++;
     this.#state.forgetFetches();
+    this.onCleared?.();
+  }
+
+  /** No room for another run: the next `reserve` will drop everything. */
+  get isFull(): boolean {
+    return this.#top + (3 * R.RUN_LIMIT + 4) * R.RECORD_BYTES > RECORD_ARENA + RECORD_ARENA_BYTES;
   }
 
   /**
@@ -237,7 +247,9 @@ export class CodeCache {
       const from = Math.max(physical - page * PAGE, 0);
       const to = Math.min(end - page * PAGE, PAGE);
       for (const codePage of this.#pages.get(page) ?? []) {
+        const before = codePage.runs.length;
         codePage.runs = codePage.runs.filter((run) => !this.#dropIfHit(run, from, to));
+        if (codePage.runs.length < before) this.onRunsDropped?.(codePage);
       }
       const spillers = this.#spillers.get(page);
       if (spillers)

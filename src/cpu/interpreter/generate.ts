@@ -1,10 +1,10 @@
 import { EXIT_RECORD, FIELDS, INDIRECT_RECORD, JUMP_CACHE } from '../layout.ts';
 import { Context, type Variant } from '../semantics/context.ts';
-import { fusedCondition } from '../semantics/flags.ts';
 import { semanticsOf } from '../semantics/index.ts';
 import type { Program, Statement } from '../semantics/nodes.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
+import { fuse } from './fusion.ts';
 import { fusedConditions, heatOf } from './hot-forms.ts';
 import { Lowering, type LoweringOptions, type Surroundings } from './lower.ts';
 import * as R from './records.ts';
@@ -32,6 +32,8 @@ export interface Handlers {
   /** Fused with a conditional jump: 32 a variant, by condition code, the upper 16 with an index. */
   readonly fused: Int32Array;
   readonly traits: Uint8Array;
+  /** First of the REGION.slots table slots that translated regions use. */
+  readonly firstRegionSlot: number;
   /** The module whose `run(record, ticks)` executes records. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
@@ -61,15 +63,6 @@ function traitsOf(program: Program): number {
   return traits;
 }
 const STOPPING = new Set<Statement['kind']>(['load', 'store', 'raise', 'leave', 'restart', 'branch', 'jump', 'bulk']);
-
-/** Appends to a comparison the conditional jump that follows it. @returns undefined when the pair has no short cut */
-function fuse(program: Program, condition: number, size: number): Program | undefined {
-  const flags = program.statements.findLast((statement) => statement.kind === 'setFlags');
-  if (flags?.kind !== 'setFlags' || flags.flagKind.kind !== 'constant') return undefined;
-  const kind = Number(flags.flagKind.bits) >> 2;
-  const holds = fusedCondition(condition, kind, flags.a, flags.b, size);
-  return holds && { ...program, statements: [...program.statements, { kind: 'branch', condition: holds }] };
-}
 
 /** Puts the interpreter together: hot variants as arms of one function, the others as functions in a table. */
 class Generator {
@@ -108,9 +101,16 @@ class Generator {
       return this.#coldFunction(program);
     });
     this.#module.element(first, functions);
-    this.#module.export('run', this.#run());
+    const firstRegionSlot = first + functions.length;
+    this.#module.reserveTable(firstRegionSlot + R.REGION.slots);
+    this.#module.export('run', this.#run(firstRegionSlot));
+    this.#module.export('statusFlags', this.#functions.statusFlags);
+    this.#functions.conditions.forEach((index, pair) => {
+      this.#module.export(`condition${pair}`, index);
+    });
+    this.#module.exportTable('table');
     const bytes = this.#module.bytes({ minimum: 1, maximum: PAGES });
-    return { table: this.#table, general, base, index, noFlags, fused, traits, bytes };
+    return { table: this.#table, general, base, index, noFlags, fused, traits, firstRegionSlot, bytes };
   }
 
   #arm(program: Program, addressing: 'base' | 'index', noFlags: boolean): number {
@@ -158,7 +158,7 @@ class Generator {
   }
 
   /** run(record, ticks) -> ticks left. `ticks` counts down when control leaves a run; see R.COST and R.POSITION. */
-  #run(): number {
+  #run(firstRegionSlot: number): number {
     const index = this.#module.declare(['i32', 'i32'], ['i32']);
     const code = new Code(2);
     const [record, ticks] = [0, 1];
@@ -190,10 +190,11 @@ class Generator {
         code.set(target).get(ticks).get(record).load('i32', 32, R.COST).op('i32.sub').set(ticks).br(indirect);
       },
     };
-    const pseudo = this.#pseudoArms(surroundings, { ticks, target, exit, indirect });
-    const count = pseudo.length + this.#arms.length;
+    const count = R.PSEUDO_HANDLERS + this.#arms.length;
     const otherwise = code.block();
     const labels: Label[] = Array.from({ length: count }, () => code.block()).reverse();
+    const region = () => this.#regionArm(surroundings, { ticks, next, labels, otherwise, firstRegionSlot });
+    const pseudo = [region, ...this.#pseudoArms(surroundings, { ticks, target, exit, indirect })];
     code.get(record).load('i32', 32, R.HANDLER).brTable(labels, otherwise);
     for (let arm = 0; arm < count; arm++) {
       code.end();
@@ -214,7 +215,7 @@ class Generator {
     return index;
   }
 
-  /** In the order of R.PSEUDO. */
+  /** In the order of R.PSEUDO, behind region. */
   #pseudoArms(
     to: Surroundings,
     { ticks, target, exit, indirect }: { ticks: number; target: number; exit: Label; indirect: Label },
@@ -237,6 +238,45 @@ class Generator {
     const { LINK, HELPER, RELOOKUP, STOP, BREAKPOINT } = R.EXIT;
     const reasons = [HELPER, RELOOKUP, STOP, BREAKPOINT].map(leave);
     return [leave(LINK), jump, goIndirect, exitFromCold, () => to.takeBranch(), ...reasons];
+  }
+
+  /**
+   * Runs the region at this record. When it comes back because of one instruction, or cannot begin, the record where it stands is
+   * executed by its own handler, even if that record is the head of a region: so something always happens.
+   */
+  #regionArm(
+    { code, record }: Surroundings,
+    at: {
+      ticks: number;
+      next: Label;
+      labels: readonly Label[];
+      otherwise: Label;
+      firstRegionSlot: number;
+    },
+  ): void {
+    const { ticks, next, labels, otherwise, firstRegionSlot } = at;
+    const handler = code.local('i32');
+    const type = this.#module.type(['i32'], ['i32', 'i32']);
+    code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').tee(handler).i32(0).op('i32.ge_s').if();
+    code.get(handler);
+    code
+      .get(record)
+      .load('i32', 32, R.SCALE)
+      .i32(R.REGION.slotShift)
+      .op('i32.shr_u')
+      .i32(firstRegionSlot)
+      .op('i32.add');
+    code.callIndirect(type).set(ticks).set(handler);
+    code.get(handler).i32(~SIDE_EXIT).op('i32.and').set(record);
+    code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.add').set(ticks);
+    code.get(handler).i32(SIDE_EXIT).op('i32.and').op('i32.eqz').if();
+    code.br(next).end().end();
+    code.get(record).load('i32', 32, R.HANDLER).tee(handler).op('i32.eqz').if();
+    code.get(record).load('i32', 32, R.SCALE).i32(R.REGION.handlerShift).op('i32.shr_u');
+    code.i32(R.REGION.handlerMask).op('i32.and').set(handler).end();
+    code.get(handler).i32(labels.length).op('i32.ge_u').if();
+    code.get(record).get(handler).callIndirect(this.#handlerType).set(record).br(next).end();
+    code.get(handler).brTable([otherwise, ...labels.slice(1)], otherwise);
   }
 
   #jumpThroughCache(
@@ -266,6 +306,9 @@ class Generator {
 
 /** Position of a RIP in the jump cache: must agree with the generated code. @param low bits 31:0 */
 export const jumpCacheIndex = (low: number): number => (low ^ (low >>> 12)) & 0xffff;
+
+/** Set in the record that a region returns when the instruction at it must run in the interpreter, region or not. */
+export const SIDE_EXIT = 1;
 
 export function generateInterpreter(): Handlers {
   return new Generator().generate();

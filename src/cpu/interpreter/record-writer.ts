@@ -1,7 +1,19 @@
 import { FORMS, type Form } from '../decode/forms.ts';
 import { byteRegister, HIGH_BYTE_REGISTERS, Instruction, NO_REGISTER } from '../decode/instruction.ts';
 import { operandWidth } from '../decode/operands.ts';
-import { FLAT_SEGMENT, FS, GPR, GS, MODE, SEGMENT_BYTES, SEGMENTS, XMM, ZERO_SLOT } from '../layout.ts';
+import {
+  FLAT_SEGMENT,
+  FS,
+  GPR,
+  GS,
+  MODE,
+  RECORD_ARENA,
+  RECORD_ARENA_BYTES,
+  SEGMENT_BYTES,
+  SEGMENTS,
+  XMM,
+  ZERO_SLOT,
+} from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { ALIAS, ALIAS_CHANGES, CANONICAL_FORM } from './aliases.ts';
 import type { CodePage } from './code-cache.ts';
@@ -63,6 +75,8 @@ export class RecordWriter {
   readonly breakpoints = new Set<number>();
   /** Linear address of RIP 0: the base of CS outside 64-bit mode. */
   codeBase = 0;
+  /** What each record of the arena was decoded as: variant + 1, and in the upper half a fused condition + 1; 0 for none. */
+  readonly #decoded = new Int32Array(RECORD_ARENA_BYTES / R.RECORD_BYTES);
   /** Records written in this run. */
   records = 0;
 
@@ -101,6 +115,12 @@ export class RecordWriter {
     this.helpers.length = 0;
   }
 
+  /** @returns the variant of a record and the condition of the jump fused to it (-1: none), or undefined for what TypeScript executes */
+  decodedAs(record: number): { variant: number; condition: number } | undefined {
+    const decoded = this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES]!;
+    return decoded === 0 ? undefined : { variant: (decoded & 0xffff) - 1, condition: (decoded >>> 16) - 1 };
+  }
+
   /** @param plain no fusion and no dead flags: every instruction boundary is a record boundary with exact flags */
   begin(first: number, page: CodePage, plain = false): void {
     this.#first = first;
@@ -124,6 +144,7 @@ export class RecordWriter {
     if (facts.conditional && this.#fuse(variant, instruction, offset + length)) return true;
     const record = this.#start(offset, length, form);
     this.#variants[this.records - 1] = variant;
+    this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES] = variant + 1;
     if (variant < 0) {
       this.#words[(record + R.HANDLER) >> 2] = R.PSEUDO.helper;
       this.#words[(record + R.TARGET) >> 2] = this.helpers.length;
@@ -226,6 +247,7 @@ export class RecordWriter {
     this.#halves[(record + R.POSITION) >> 1] = this.#position;
     this.#halves[(record + R.FORM) >> 1] = form;
     this.#bytes[record + R.LENGTH] = length;
+    this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES] = 0;
     if (this.#crossing) this.#bytes[record + R.MARKS] = R.MARK.crossing;
     this.#words[(record + R.COST) >> 2] = this.#position + 1;
     this.records++;
@@ -345,6 +367,7 @@ export class RecordWriter {
     const record = this.#first + (this.records - 1) * R.RECORD_BYTES;
     this.#words[(record + R.HANDLER) >> 2] = handler;
     this.#bytes[record + R.MARKS]! |= R.MARK.fused;
+    this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES]! |= ((instruction.opcode & 15) + 1) << 16;
     this.#variants[this.records - 1] = -1;
     this.#position++;
     this.#words[(record + R.COST) >> 2] = this.#position;

@@ -9,7 +9,7 @@ export const HANDLER = 0;
 /** Host addresses of the base and index registers of the memory operand (ZERO_SLOT for none); BASE is the rm register otherwise. */
 export const BASE = 4;
 export const INDEX = 8;
-/** Left shift of the index. */
+/** Left shift of the index: bits 5:0, as WebAssembly masks shift counts. The rest is free; see REGION. */
 export const SCALE = 12;
 /** 64 bits; of a RIP-relative operand the whole linear address. */
 export const DISPLACEMENT = 16;
@@ -81,19 +81,24 @@ export const EXIT = {
 
 /** Handler numbers that have no form. */
 export const PSEUDO = {
+  /** The head of a translated region (REGION): its function runs, unless the budget is too small for the first block. */
+  region: 0,
   /** A stub whose RIP the driver resolves, then patches the branch. */
-  link: 0,
+  link: 1,
   /** A stub in another page, or the end of a run: goes through the jump cache each time. */
-  jump: 1,
+  jump: 2,
   /** As `jump` to `rip`, after charging `leaveCost`; INDIRECT_RECORD. */
-  indirect: 2,
+  indirect: 3,
   /** EXIT_RECORD. */
-  exit: 3,
+  exit: 4,
   /** Goes on at TARGET: a run that continues in another. */
-  goto: 4,
-  helper: 5,
-  relookup: 6,
-  stop: 7,
-  breakpoint: 8,
+  goto: 5,
+  helper: 6,
+  relookup: 7,
+  stop: 8,
+  breakpoint: 9,
 } as const;
-export const PSEUDO_HANDLERS = 9;
+export const PSEUDO_HANDLERS = 10;
+
+/** What a region's head keeps in the free bits of SCALE: its own handler, and the region's slot in the function table. */
+export const REGION = { handlerShift: 6, handlerMask: 0x1fff, slotShift: 19, slots: 4096 } as const;

@@ -190,3 +190,104 @@ export function fusedCondition(code: number, kind: number, a: I64, b: I64, size:
   const even = kind === KIND.SUB ? rule.afterSubtraction?.(lazy) : rule.afterLogic?.(lazy);
   return even && (code & 1 ? i32.eqz(even) : even);
 }
+
+/** The pieces of a condition when the kind of the last operation is known. */
+interface KnownFlags {
+  readonly carry: I32;
+  readonly overflow: I32;
+  /** Zero-extended or with garbage above the operand size. */
+  readonly result: I64;
+}
+
+function knownFlags(lazy: Lazy, kind: number): KnownFlags | undefined {
+  const { a, b, shift } = lazy;
+  const no = i32.const(0);
+  const other = i64.sub(a, b);
+  const lowBit = i32.wrap_i64(i64.and(b, one));
+  const isNonzero = i64.ne(b, i64.const(0));
+  const lowest = i64.const(1n << 63n);
+  switch (kind) {
+    case KIND.ADD:
+      return {
+        carry: i64.lt_u(a, b),
+        overflow: isNegative(lazy, i64.and(i64.xor(other, a), i64.xor(b, a))),
+        result: a,
+      };
+    case KIND.ADC: {
+      const first = i64.sub(other, one);
+      return {
+        carry: i64.le_u(a, b),
+        overflow: isNegative(lazy, i64.and(i64.xor(first, a), i64.xor(b, a))),
+        result: a,
+      };
+    }
+    case KIND.SBB: {
+      const result = i64.sub(other, one);
+      return {
+        carry: i64.le_u(a, b),
+        overflow: isNegative(lazy, i64.and(i64.xor(a, b), i64.xor(a, result))),
+        result,
+      };
+    }
+    case KIND.SUB:
+      return {
+        carry: i64.lt_u(a, b),
+        overflow: isNegative(lazy, i64.and(i64.xor(a, b), i64.xor(a, other))),
+        result: other,
+      };
+    case KIND.LOGIC:
+      return { carry: no, overflow: no, result: a };
+    case KIND.INC:
+      return { carry: isNonzero, overflow: i64.eq(i64.shl(a, shift), lowest), result: a };
+    case KIND.DEC:
+      return {
+        carry: isNonzero,
+        overflow: i64.eq(i64.add(i64.shl(a, shift), i64.shl(one, shift)), lowest),
+        result: a,
+      };
+    case KIND.SHL:
+      return { carry: isNegative(lazy, b), overflow: i32.xor(isNegative(lazy, b), isNegative(lazy, a)), result: a };
+    case KIND.SHR:
+      return { carry: lowBit, overflow: isNegative(lazy, i64.xor(a, i64.shl(a, one))), result: a };
+    case KIND.SAR:
+      return { carry: lowBit, overflow: no, result: a };
+    case KIND.MUL:
+      return { carry: isNonzero, overflow: isNonzero, result: a };
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * A condition after an operation of known kind.
+ * @param code as encoded in Jcc @param storedKind kind and size as flags.ts stores them @param a and @param b its two values
+ * @returns i32 0 or 1
+ */
+export function conditionAfter(code: number, storedKind: number, a: I64, b: I64): I32 {
+  const kind = storedKind >> 2;
+  const size = 8 << (storedKind & 3);
+  const short = fusedCondition(code, kind, a, b, size);
+  if (short !== undefined && (kind === KIND.SUB || kind === KIND.LOGIC)) return short;
+  const lazy: Lazy = { kind: i32.const(kind), a, b, shift: i64.const(64 - size) };
+  const known = knownFlags(lazy, kind);
+  const even = known === undefined ? RULES[code >> 1]!.fromFlags(i32.wrap_i64(a)) : evenAfter(code >> 1, lazy, known);
+  return code & 1 ? i32.eqz(even) : even;
+}
+
+/** The even conditions in order: O B Z BE S P L LE. */
+function evenAfter(pair: number, lazy: Lazy, { carry, overflow, result }: KnownFlags): I32 {
+  const zero = i64.eqz(i64.shl(result, lazy.shift));
+  const less = i32.xor(isNegative(lazy, result), overflow);
+  const parity = i32.popcnt(i32.and(i32.wrap_i64(result), i32.const(0xff)));
+  const rules = [
+    overflow,
+    carry,
+    zero,
+    i32.or(carry, zero),
+    isNegative(lazy, result),
+    i32.and(i32.xor(parity, i32.const(1)), i32.const(1)),
+    less,
+    i32.or(less, zero),
+  ];
+  return rules[pair]!;
+}

@@ -313,6 +313,11 @@ export abstract class ProgramLowering {
     return local;
   }
 
+  /** Makes a local node stand for a WebAssembly local of the caller's, for this program. */
+  protected bindFixed(node: LocalNode, local: number): void {
+    this.#locals.set(node.id, local);
+  }
+
   #bind(node: LocalNode, significant = 64): void {
     let local = this.#locals.get(node.id);
     if (local === undefined) {

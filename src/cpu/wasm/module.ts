@@ -7,6 +7,7 @@ export interface FunctionType {
 }
 
 const FUNCTION_KIND = 0;
+const TABLE_KIND = 1;
 const MEMORY_KIND = 2;
 const FUNCREF = 0x70;
 
@@ -16,7 +17,7 @@ export class ModuleBuilder {
   readonly #typeKeys = new Map<string, number>();
   readonly #imports: { name: string; type: number }[] = [];
   readonly #functions: { type: number; code: Code | undefined }[] = [];
-  readonly #exports: { name: string; index: number }[] = [];
+  readonly #exports: { name: string; kind: number; index: number }[] = [];
   readonly #elements: { offset: number; functions: readonly number[] }[] = [];
   #tableSize = 0;
 
@@ -47,7 +48,17 @@ export class ModuleBuilder {
   }
 
   export(name: string, index: number): void {
-    this.#exports.push({ name, index });
+    this.#exports.push({ name, kind: FUNCTION_KIND, index });
+  }
+
+  /** Exports the module's only table. */
+  exportTable(name: string): void {
+    this.#exports.push({ name, kind: TABLE_KIND, index: 0 });
+  }
+
+  /** Makes the table at least so large; slots without a function are null. */
+  reserveTable(size: number): void {
+    this.#tableSize = Math.max(this.#tableSize, size);
   }
 
   /** Puts functions into the table from slot `offset` on. */
@@ -94,7 +105,7 @@ export class ModuleBuilder {
     );
     section(
       7,
-      this.#exports.map((item) => (b) => b.name(item.name).byte(FUNCTION_KIND).unsigned(item.index)),
+      this.#exports.map((item) => (b) => b.name(item.name).byte(item.kind).unsigned(item.index)),
     );
     section(
       9,

@@ -1,0 +1,260 @@
+import { SIDE_EXIT } from '../interpreter/generate.ts';
+import * as R from '../interpreter/records.ts';
+import { FIELDS, GPR, INDIRECT_RECORD, XMM } from '../layout.ts';
+import type { CpuState } from '../state.ts';
+import { Code, type Label } from '../wasm/code.ts';
+import type { ModuleBuilder } from '../wasm/module.ts';
+import { ControlFlow } from './control-flow.ts';
+import { type RegionFrame, RegionLowering } from './lower.ts';
+import type { Block, Exit, Region } from './region.ts';
+import { RegisterResolver, RegisterUse } from './register-use.ts';
+
+/** Functions of the interpreter that regions import: () -> i32. */
+export interface ImportedFunctions {
+  readonly conditions: readonly number[];
+  readonly statusFlags: number;
+}
+
+/** Where a block's end may go, in the order in which code tests for it. */
+function successorsOf(block: Block): number[] {
+  const exits = [block.taken, block.next]
+    .filter((exit) => exit?.kind === 'block')
+    .map((exit) => (exit as { block: number }).block);
+  return [...exits, ...block.candidates.map((candidate) => candidate.block)];
+}
+
+/** The stored kind of the flags at each block's start, where it is the same on all ways there. */
+function flagKindsAtEntry(blocks: readonly Block[], flow: ControlFlow): (number | undefined)[] {
+  const unknown = -1;
+  const unseen = -2;
+  const kinds = new Int32Array(blocks.length).fill(unseen);
+  kinds[0] = unknown;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const number of flow.order) {
+      const block = blocks[number]!;
+      let kind = kinds[number]!;
+      for (const { translatable } of block.instructions) {
+        if (translatable.flagKind !== null) kind = translatable.flagKind ?? unknown;
+      }
+      for (const next of successorsOf(block)) {
+        const merged = kinds[next] === unseen || kinds[next] === kind ? kind : unknown;
+        if (merged !== kinds[next]) {
+          kinds[next] = merged;
+          changed = true;
+        }
+      }
+    }
+  }
+  return [...kinds].map((kind) => (kind < 0 ? undefined : kind));
+}
+
+/**
+ * Turns one region into a function (budget i32) -> (record i32, budget i32): runs guest code until the budget of instructions is used
+ * up or control leaves the region. The registers are in locals meanwhile; nothing is called on the way but for rare flags.
+ */
+export class RegionEmitter {
+  readonly #region: Region;
+  readonly #flow: ControlFlow;
+  readonly #flagKinds: (number | undefined)[];
+  readonly #code = new Code(1);
+  readonly #budget = 0;
+  readonly #exitRecord: number;
+  readonly #use: RegisterUse;
+  readonly #frame: RegionFrame;
+  readonly #lowering: RegionLowering;
+  readonly #labels = new Map<number, Label>();
+  #exit!: Label;
+  /** The instruction being emitted, and how many of its block retire with or after it. */
+  #record = 0;
+  #left = 0;
+
+  constructor(state: CpuState, region: Region, imported: ImportedFunctions) {
+    this.#region = region;
+    this.#flow = new ControlFlow(region.blocks.map(successorsOf));
+    this.#flagKinds = flagKindsAtEntry(region.blocks, this.#flow);
+    const resolver = new RegisterResolver(state);
+    this.#use = new RegisterUse(resolver);
+    for (const block of region.blocks) {
+      for (const { record, translatable } of block.instructions) this.#use.add(record, translatable.program.statements);
+    }
+    const code = this.#code;
+    this.#exitRecord = code.local('i32');
+    const locals = (mask: number, type: 'i64' | 'v128') =>
+      Array.from({ length: 16 }, (_, number) => (mask & (1 << number) ? code.local(type) : undefined));
+    this.#frame = {
+      code,
+      general: locals(this.#use.general, 'i64'),
+      vector: locals(this.#use.vector, 'v128'),
+      flagsKind: code.local('i32'),
+      flagsA: code.local('i64'),
+      flagsB: code.local('i64'),
+      tlbRead: code.local('i32'),
+      tlbWrite: code.local('i32'),
+      branchTaken: code.local('i32'),
+      jumpTarget: code.local('i64'),
+      ...imported,
+      sideExit: () => this.#sideExit(),
+    };
+    this.#lowering = new RegionLowering(this.#frame, state, resolver);
+  }
+
+  /** Defines the region's function in a module. @returns its index */
+  emit(module: ModuleBuilder): number {
+    const index = module.declare(['i32'], ['i32', 'i32']);
+    this.#loadState();
+    this.#exit = this.#code.block();
+    this.#tree(0);
+    this.#code.end();
+    this.#storeState();
+    this.#code.get(this.#exitRecord).get(this.#budget);
+    module.define(index, this.#code);
+    return index;
+  }
+
+  #loadState(): void {
+    const { code, general, vector, flagsKind, flagsA, flagsB, tlbRead, tlbWrite } = this.#frame;
+    general.forEach((local, number) => {
+      if (local !== undefined)
+        code
+          .i32(0)
+          .load('i64', 64, GPR + 8 * number)
+          .set(local);
+    });
+    vector.forEach((local, number) => {
+      if (local !== undefined)
+        code
+          .i32(0)
+          .load('v128', 128, XMM + 16 * number)
+          .set(local);
+    });
+    code.i32(0).load('i32', 32, FIELDS.flagsKind.address).set(flagsKind);
+    code.i32(0).load('i64', 64, FIELDS.flagsA.address).set(flagsA);
+    code.i32(0).load('i64', 64, FIELDS.flagsB.address).set(flagsB);
+    code.i32(0).load('i32', 32, FIELDS.tlbRead.address).set(tlbRead);
+    code.i32(0).load('i32', 32, FIELDS.tlbWrite.address).set(tlbWrite);
+  }
+
+  #storeState(): void {
+    const { code, general, vector, flagsKind, flagsA, flagsB } = this.#frame;
+    general.forEach((local, number) => {
+      if (local !== undefined && this.#use.generalWritten & (1 << number)) {
+        code
+          .i32(0)
+          .get(local)
+          .store('i64', 64, GPR + 8 * number);
+      }
+    });
+    vector.forEach((local, number) => {
+      if (local !== undefined && this.#use.vectorWritten & (1 << number)) {
+        code
+          .i32(0)
+          .get(local)
+          .store('v128', 128, XMM + 16 * number);
+      }
+    });
+    code.i32(0).get(flagsKind).store('i32', 32, FIELDS.flagsKind.address);
+    code.i32(0).get(flagsA).store('i64', 64, FIELDS.flagsA.address);
+    code.i32(0).get(flagsB).store('i64', 64, FIELDS.flagsB.address);
+  }
+
+  /** Emits a block and all that it dominates: what several ways reach stands behind the block's own code. */
+  #tree(block: number): void {
+    const code = this.#code;
+    const isHeader = this.#flow.isLoopHeader(block);
+    if (isHeader) {
+      this.#labels.set(block, code.loop());
+      code.get(this.#budget).i32(0).op('i32.lt_s').if();
+      this.#leaveTo(this.#region.blocks[block]!.record);
+      code.end();
+    }
+    const merges = this.#flow.children(block).filter((child) => this.#flow.isMerge(child));
+    this.#within(block, merges.reverse());
+    if (isHeader) code.end();
+  }
+
+  /** @param merges dominated blocks that are still to be placed behind, the last of them first */
+  #within(block: number, merges: readonly number[]): void {
+    const [merge, ...rest] = merges;
+    if (merge === undefined) {
+      this.#block(block);
+      return;
+    }
+    const outer = this.#labels.get(merge);
+    this.#labels.set(merge, this.#code.block());
+    this.#within(block, rest);
+    this.#code.end();
+    if (outer !== undefined) this.#labels.set(merge, outer);
+    this.#tree(merge);
+  }
+
+  #block(number: number): void {
+    const code = this.#code;
+    const block = this.#region.blocks[number]!;
+    code.get(this.#budget).i32(block.count).op('i32.sub').set(this.#budget);
+    let kind = this.#flagKinds[number];
+    this.#left = block.count;
+    for (const instruction of block.instructions) {
+      this.#record = instruction.record;
+      kind = this.#lowering.lower(instruction, kind);
+      this.#left -= instruction.count;
+    }
+    this.#ending(number, block);
+  }
+
+  #ending(number: number, block: Block): void {
+    const code = this.#code;
+    if (block.ending === 'jump') {
+      for (const candidate of block.candidates) {
+        code.get(this.#frame.jumpTarget).i64(candidate.rip).op('i64.eq').if();
+        this.#goTo(number, { kind: 'block', block: candidate.block });
+        code.end();
+      }
+      code.i32(0).get(this.#frame.jumpTarget).store('i64', 64, FIELDS.rip.address);
+      code.i32(0).i32(0).store('i32', 32, FIELDS.leaveCost.address);
+      this.#leaveTo(INDIRECT_RECORD);
+    } else if (block.taken === undefined) {
+      this.#goTo(number, block.next!);
+    } else if (block.next === undefined) {
+      this.#goTo(number, block.taken);
+    } else {
+      code.get(this.#frame.branchTaken).if();
+      this.#goTo(number, block.taken);
+      code.else();
+      this.#goTo(number, block.next);
+      code.end();
+    }
+  }
+
+  #goTo(from: number, exit: Exit): void {
+    const code = this.#code;
+    if (exit.kind === 'record') {
+      this.#leaveTo(exit.record);
+    } else if (exit.kind === 'target') {
+      code
+        .i32(0)
+        .load('i32', 32, exit.record + R.TARGET)
+        .set(this.#exitRecord)
+        .br(this.#exit);
+    } else if (this.#flow.isIrreducible(from, exit.block)) {
+      this.#leaveTo(this.#region.blocks[exit.block]!.record);
+    } else if (!this.#flow.isForward(from, exit.block) || this.#flow.isMerge(exit.block)) {
+      code.br(this.#labels.get(exit.block)!);
+    } else {
+      this.#tree(exit.block);
+    }
+  }
+
+  #leaveTo(record: number): void {
+    this.#code.i32(record).set(this.#exitRecord).br(this.#exit);
+  }
+
+  /** Leaves before the instruction being emitted: its block has been charged in full. */
+  #sideExit(): void {
+    const code = this.#code.get(this.#budget).i32(this.#left).op('i32.add').set(this.#budget);
+    code
+      .i32(this.#record | SIDE_EXIT)
+      .set(this.#exitRecord)
+      .br(this.#exit);
+  }
+}

@@ -1,0 +1,263 @@
+import * as R from '../interpreter/records.ts';
+import { FIELDS, FLAT_SEGMENT, SEGMENT_BASE, SEGMENT_BYTES, SEGMENTS, ZERO_SLOT } from '../layout.ts';
+import { conditionAfter } from '../semantics/flags.ts';
+import { ProgramLowering } from '../semantics/lowering.ts';
+import type { Bits, InstructionNode, LocalNode, Node, RegisterReference, ValueType } from '../semantics/nodes.ts';
+import type { CpuState } from '../state.ts';
+import type { Code } from '../wasm/code.ts';
+import type { RegionInstruction } from './region.ts';
+import type { RegisterResolver } from './register-use.ts';
+
+/** The WebAssembly locals and functions that translated instructions share. */
+export interface RegionFrame {
+  readonly code: Code;
+  /** Local of each general register in use. */
+  readonly general: readonly (number | undefined)[];
+  readonly vector: readonly (number | undefined)[];
+  readonly flagsKind: number;
+  readonly flagsA: number;
+  readonly flagsB: number;
+  readonly tlbRead: number;
+  readonly tlbWrite: number;
+  /** Set by an instruction that ends in a conditional branch. */
+  readonly branchTaken: number;
+  /** Set by an instruction that ends in a computed jump. */
+  readonly jumpTarget: number;
+  /** Imported functions of the interpreter: () -> i32 from the flags in memory. */
+  readonly conditions: readonly number[];
+  readonly statusFlags: number;
+  /** Leaves the region before the instruction being emitted. */
+  sideExit(): void;
+}
+
+const WHOLE_SHAPES: Partial<Record<ValueType, string>> = { i32: 'i32x4', i64: 'i64x2', f32: 'f32x4', f64: 'f64x2' };
+
+/** Stand for the flags' two values in conditions whose kind is known. */
+const FLAGS_A: LocalNode = { kind: 'local', type: 'i64', id: -1 };
+const FLAGS_B: LocalNode = { kind: 'local', type: 'i64', id: -2 };
+
+/** Lowers programs with every operand known: registers are WebAssembly locals, and the slow way of anything is to leave. */
+export class RegionLowering extends ProgramLowering {
+  readonly #frame: RegionFrame;
+  readonly #state: CpuState;
+  readonly #resolver: RegisterResolver;
+  #record = 0;
+  /** Stored kind of the flags before this instruction, when it is the same on every way here. */
+  #flagKind: number | undefined;
+  #flagsTouched = false;
+
+  constructor(frame: RegionFrame, state: CpuState, resolver: RegisterResolver) {
+    super(frame.code);
+    this.#frame = frame;
+    this.#state = state;
+    this.#resolver = resolver;
+  }
+
+  /** @param flagKind of the flags before, if known @returns the same for behind it */
+  lower({ record, translatable }: RegionInstruction, flagKind: number | undefined): number | undefined {
+    this.#record = record;
+    this.#flagKind = flagKind;
+    this.#flagsTouched = false;
+    this.bindFixed(FLAGS_A, this.#frame.flagsA);
+    this.bindFixed(FLAGS_B, this.#frame.flagsB);
+    this.lowerStatements(translatable.program.statements);
+    this.releaseLocals();
+    return translatable.flagKind === null ? flagKind : translatable.flagKind;
+  }
+
+  protected readRegister(register: RegisterReference, bits: Bits): void {
+    const { number, high } = this.#resolver.resolve(this.#record, register, 'general');
+    this.code.get(this.#frame.general[number]!);
+    if (high) this.code.i64(8n).op('i64.shr_u');
+    if (bits < 64) this.code.i64((1n << BigInt(bits)) - 1n).op('i64.and');
+  }
+
+  protected writeRegister(register: RegisterReference, bits: Bits, value: Node): void {
+    const { code } = this;
+    const { number, high } = this.#resolver.resolve(this.#record, register, 'general');
+    const local = this.#frame.general[number]!;
+    const mask = (1n << BigInt(bits)) - 1n;
+    if (bits >= 32) {
+      this.value(value);
+      if (bits === 32 && this.bitsOf(value) > 32) code.i64(mask).op('i64.and');
+    } else {
+      const shift = high ? 8n : 0n;
+      this.value(value);
+      if (this.bitsOf(value) > bits) code.i64(mask).op('i64.and');
+      if (high) code.i64(shift).op('i64.shl');
+      code
+        .get(local)
+        .i64(~(mask << shift))
+        .op('i64.and')
+        .op('i64.or');
+    }
+    code.set(local);
+  }
+
+  protected readVector(register: RegisterReference, type: ValueType): void {
+    const { number } = this.#resolver.resolve(this.#record, register, 'vector');
+    this.code.get(this.#frame.vector[number]!);
+    if (type !== 'v128') this.code.op(`${WHOLE_SHAPES[type]}.extract_lane`, [0]);
+  }
+
+  protected writeVector(register: RegisterReference, lane: number, value: Node): void {
+    const { number } = this.#resolver.resolve(this.#record, register, 'vector');
+    const local = this.#frame.vector[number]!;
+    if (value.type === 'v128') {
+      this.value(value);
+    } else {
+      this.code.get(local);
+      this.value(value);
+      this.code.op(`${WHOLE_SHAPES[value.type]}.replace_lane`, [lane]);
+    }
+    this.code.set(local);
+  }
+
+  protected readField(address: number, bytes: 4 | 8): void {
+    this.code.i32(0).load(bytes === 4 ? 'i32' : 'i64', bytes * 8, address);
+  }
+
+  protected writeField(address: number, bytes: 4 | 8, value: Node): void {
+    this.code.i32(0);
+    this.value(value);
+    this.code.store(bytes === 4 ? 'i32' : 'i64', bytes * 8, address);
+  }
+
+  protected instructionValue(what: InstructionNode['what']): void {
+    this.code.i64(this.#constant(what));
+  }
+
+  #constant(what: InstructionNode['what']): bigint {
+    const { u64, u32, u8 } = this.#state;
+    const record = this.#record;
+    switch (what) {
+      case 'rip':
+        return u64[(record + R.RIP) >> 3]!;
+      case 'nextRip':
+        return u64[(record + R.RIP) >> 3]! + BigInt(u8[record + R.LENGTH]!);
+      case 'immediate2':
+        return BigInt(u32[(record + R.TARGET) >> 2]!);
+      default:
+        return u64[(record + R.IMMEDIATE) >> 3]!;
+    }
+  }
+
+  protected operandAddress(offsetOnly: boolean): void {
+    const { code } = this;
+    const { u64, i32, u8 } = this.#state;
+    const record = this.#record;
+    const displacement = u64[(record + R.DISPLACEMENT) >> 3]!;
+    const isZero = (field: number) => i32[(record + field) >> 2] === ZERO_SLOT;
+    let terms = 0;
+    const add = () => {
+      if (terms++ > 0) code.op('i64.add');
+    };
+    if (!isZero(R.BASE)) {
+      this.#addressSlot(R.BASE);
+      add();
+    }
+    if (!isZero(R.INDEX)) {
+      this.#addressSlot(R.INDEX);
+      const scale = i32[(record + R.SCALE) >> 2]! & 3;
+      if (scale > 0) code.i64(BigInt(scale)).op('i64.shl');
+      add();
+    }
+    if (displacement !== 0n || terms === 0) {
+      code.i64(displacement);
+      add();
+    }
+    if (u8[record + R.ADDRESSING_KIND] === R.ADDRESSING.bits32In64) code.i64(0xffffffffn).op('i64.and');
+    if (!offsetOnly && u8[record + R.SEGMENT] !== FLAT_SEGMENT) {
+      this.operandSegment();
+      code.op('i64.add');
+    }
+  }
+
+  /** Pushes a register, or the segment base, that an address field of the record names. */
+  #addressSlot(field: number): void {
+    const number = this.#resolver.addressRegister(this.#record, field);
+    if (number >= 0) this.code.get(this.#frame.general[number]!);
+    else this.code.i32(0).load('i64', 64, this.#state.i32[(this.#record + field) >> 2]!);
+  }
+
+  protected operandSegment(): void {
+    const segment = this.#state.u8[this.#record + R.SEGMENT]!;
+    if (segment === FLAT_SEGMENT) this.code.i64(0n);
+    else this.code.i32(0).load('i64', 64, SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_BASE);
+  }
+
+  protected setFlags(kind: Node, a: Node, b: Node): void {
+    const { flagsKind, flagsA, flagsB } = this.#frame;
+    this.value(kind);
+    this.value(a);
+    this.value(b);
+    this.code.set(flagsB).set(flagsA).set(flagsKind);
+    this.#flagsTouched = true;
+  }
+
+  protected condition(code: number): void {
+    const kind = this.#flagsTouched ? undefined : this.#flagKind;
+    if (kind !== undefined) {
+      this.value(conditionAfter(code, kind, FLAGS_A as Node<'i64'>, FLAGS_B as Node<'i64'>));
+      return;
+    }
+    this.#flagsToMemory();
+    this.code.call(this.#frame.conditions[code >> 1]!);
+    if (code & 1) this.code.op('i32.eqz');
+  }
+
+  protected statusFlags(): void {
+    this.#flagsToMemory();
+    this.code.call(this.#frame.statusFlags);
+  }
+
+  #flagsToMemory(): void {
+    const { flagsKind, flagsA, flagsB } = this.#frame;
+    this.code.i32(0).get(flagsKind).store('i32', 32, FIELDS.flagsKind.address);
+    this.code.i32(0).get(flagsA).store('i64', 64, FIELDS.flagsA.address);
+    this.code.i32(0).get(flagsB).store('i64', 64, FIELDS.flagsB.address);
+  }
+
+  protected pushTlb(write: boolean): void {
+    this.code.get(write ? this.#frame.tlbWrite : this.#frame.tlbRead);
+  }
+
+  protected missedLoad(): void {
+    this.#frame.sideExit();
+  }
+
+  protected missedStore(): void {
+    this.#frame.sideExit();
+  }
+
+  protected missedPlace(): void {
+    this.#frame.sideExit();
+  }
+
+  protected raise(): void {
+    this.#frame.sideExit();
+  }
+
+  protected leave(): void {
+    this.#frame.sideExit();
+  }
+
+  protected restart(): void {
+    throw new Error('an instruction that restarts is not translated');
+  }
+
+  protected bulk(): void {
+    throw new Error('a block operation is not translated');
+  }
+
+  protected branch(condition: Node | undefined): void {
+    if (condition === undefined) return;
+    this.value(condition);
+    this.code.set(this.#frame.branchTaken);
+  }
+
+  protected jump(target: Node): void {
+    this.value(target);
+    this.code.set(this.#frame.jumpTarget);
+  }
+}

@@ -1,0 +1,100 @@
+import { fuse } from '../interpreter/fusion.ts';
+import type { VariantTable } from '../interpreter/variants.ts';
+import { Context } from '../semantics/context.ts';
+import { semanticsOf } from '../semantics/index.ts';
+import type { Program, Statement } from '../semantics/nodes.ts';
+import { prune } from '../semantics/prune.ts';
+
+/** How a program ends: it goes on, may branch, always branches, or jumps to a computed address. */
+export type Ending = 'next' | 'conditional' | 'branch' | 'jump';
+
+/** A program ready for translation. */
+export interface TranslatableProgram {
+  readonly program: Program;
+  readonly ending: Ending;
+  /** The stored kind that the status flags have afterwards; undefined when it depends on values; null when they are not touched. */
+  readonly flagKind: number | undefined | null;
+}
+
+const NEVER = new Set<Statement['kind']>(['loop', 'bulk', 'restart']);
+const WRITES = new Set<Statement['kind']>(['writeRegister', 'writeVector', 'writeField', 'setFlags']);
+const EXITS = new Set<Statement['kind']>(['load', 'raise', 'leave']);
+
+/** What translation must know of a list of statements. */
+class Survey {
+  translatable = true;
+  #written = false;
+
+  visit(statements: readonly Statement[]): void {
+    for (const statement of statements) {
+      const { kind } = statement;
+      if (NEVER.has(kind)) this.translatable = false;
+      // An instruction that has begun to change the state cannot be left to the interpreter any more.
+      const mayExit =
+        EXITS.has(kind) || (kind === 'store' && statement.kind === 'store' && statement.place === undefined);
+      if (mayExit && this.#written) this.translatable = false;
+      if (WRITES.has(kind) || kind === 'store') this.#written = true;
+      if (statement.kind === 'if') {
+        this.visit(statement.whenTrue);
+        this.visit(statement.whenFalse);
+      }
+    }
+  }
+}
+
+function endingOf(statements: readonly Statement[]): Ending {
+  const last = statements.at(-1);
+  if (last?.kind === 'jump') return 'jump';
+  if (last?.kind !== 'branch') return 'next';
+  return last.condition === undefined ? 'branch' : 'conditional';
+}
+
+function flagKindAfter(statements: readonly Statement[]): number | undefined | null {
+  let kind: number | undefined | null = null;
+  const setsFlags = (list: readonly Statement[]): boolean =>
+    list.some(
+      (each) =>
+        each.kind === 'setFlags' || (each.kind === 'if' && (setsFlags(each.whenTrue) || setsFlags(each.whenFalse))),
+    );
+  for (const statement of statements) {
+    if (statement.kind === 'setFlags') {
+      kind = statement.flagKind.kind === 'constant' ? Number(statement.flagKind.bits) : undefined;
+    } else if (statement.kind === 'if' && setsFlags([statement])) {
+      kind = undefined;
+    }
+  }
+  return kind;
+}
+
+/** The programs of the interpreter's variants, recorded when first asked for. */
+export class Programs {
+  readonly #table: VariantTable;
+  readonly #known = new Map<number, TranslatableProgram | undefined>();
+
+  constructor(table: VariantTable) {
+    this.#table = table;
+  }
+
+  /**
+   * @param variant of the first instruction @param condition of the conditional jump fused to it, or -1
+   * @returns undefined when only the interpreter executes it
+   */
+  find(variant: number, condition: number): TranslatableProgram | undefined {
+    const key = variant * 32 + condition + 1;
+    if (!this.#known.has(key)) this.#known.set(key, this.#prepare(variant, condition));
+    return this.#known.get(key);
+  }
+
+  #prepare(number: number, condition: number): TranslatableProgram | undefined {
+    const variant = this.#table.variants[number]!;
+    const recorded = Context.record(variant, semanticsOf(variant.form)!);
+    const whole = condition < 0 ? recorded : fuse(recorded, condition, variant.operandSize);
+    if (whole === undefined) return undefined;
+    const statements = prune(whole.statements, false, new Set());
+    const survey = new Survey();
+    survey.visit(statements);
+    if (!survey.translatable) return undefined;
+    const program = { statements, locals: whole.locals };
+    return { program, ending: endingOf(statements), flagKind: flagKindAfter(statements) };
+  }
+}

@@ -1,0 +1,231 @@
+import { MAX_LENGTH } from '../decode/decoder.ts';
+import { FORMS } from '../decode/forms.ts';
+import type { CodeCache, CodePage } from '../interpreter/code-cache.ts';
+import type { RecordWriter } from '../interpreter/record-writer.ts';
+import * as R from '../interpreter/records.ts';
+import type { CpuState } from '../state.ts';
+import type { Programs, TranslatableProgram } from './programs.ts';
+
+const PAGE = 4096;
+
+/** One record to translate: an instruction, or a comparison with the conditional jump fused to it. */
+export interface RegionInstruction {
+  readonly record: number;
+  /** Instructions that retire with it: 1, or 2 when fused. */
+  readonly count: number;
+  readonly translatable: TranslatableProgram;
+}
+
+/** Where control goes behind a block. */
+export type Exit =
+  /** Another block of the region. */
+  | { readonly kind: 'block'; block: number }
+  /** The record itself, in the interpreter. */
+  | { readonly kind: 'record'; readonly record: number }
+  /** Whatever the TARGET field of a branch's record holds when it is taken. */
+  | { readonly kind: 'target'; readonly record: number };
+
+/** A straight line of instructions with one entry. */
+export interface Block {
+  /** First record. */
+  readonly record: number;
+  readonly instructions: readonly RegionInstruction[];
+  /** Instructions that retire in the whole block. */
+  readonly count: number;
+  /** What the last instruction does; 'next' when it only falls through. */
+  readonly ending: TranslatableProgram['ending'];
+  /** Where a taken branch goes; undefined without one. */
+  readonly taken: Exit | undefined;
+  /** Where control goes on otherwise; undefined behind an unconditional transfer. */
+  readonly next: Exit | undefined;
+  /** Blocks that a computed jump may lead to, by RIP. */
+  readonly candidates: readonly Candidate[];
+}
+
+export interface Candidate {
+  readonly rip: bigint;
+  readonly block: number;
+}
+
+export interface Region {
+  readonly page: CodePage;
+  readonly entry: number;
+  readonly blocks: readonly Block[];
+  readonly instructions: number;
+}
+
+/** How many instructions a region may have; also bounds what runs between two looks at the budget. */
+export const REGION_LIMIT = 400;
+
+/** What is found behind one record. */
+interface Step {
+  readonly instruction: RegionInstruction | undefined;
+  readonly taken: Exit | undefined;
+  readonly next: Exit | undefined;
+  /** Records that control may come to later: behind a call, where its callee returns; the entries of a jump's table. */
+  readonly candidates: readonly number[];
+}
+
+/** Computed jumps compare their target with no more places than this. */
+const CANDIDATE_LIMIT = 8;
+
+/**
+ * Collects the records around a hot entry into a region: breadth first over direct branches, within one page and one mode, until the
+ * limit. Anything else is a way out.
+ */
+export class RegionBuilder {
+  readonly #state: CpuState;
+  readonly #cache: CodeCache;
+  readonly #writer: RecordWriter;
+  readonly #programs: Programs;
+  readonly #limit: number;
+
+  constructor(state: CpuState, cache: CodeCache, writer: RecordWriter, programs: Programs, limit: number) {
+    this.#state = state;
+    this.#cache = cache;
+    this.#writer = writer;
+    this.#programs = programs;
+    this.#limit = Math.min(limit, REGION_LIMIT);
+  }
+
+  /** @returns undefined when the entry itself cannot be translated, or the cache was cleared meanwhile */
+  build(page: CodePage, entry: number): Region | undefined {
+    const { generation } = this.#cache;
+    const steps = new Map<number, Step>();
+    const leaders = new Set<number>([entry]);
+    const queue = [entry];
+    let instructions = 0;
+    for (let head = queue.shift(); head !== undefined; head = queue.shift()) {
+      for (let record: number | undefined = head; record !== undefined && !steps.has(record); ) {
+        if (instructions >= this.#limit) break;
+        const step = this.#step(page, record);
+        if (this.#cache.generation !== generation) return undefined;
+        steps.set(record, step);
+        instructions += step.instruction?.count ?? 0;
+        const { taken, next, candidates } = step;
+        for (const candidate of candidates) {
+          leaders.add(candidate);
+          queue.push(candidate);
+        }
+        if (taken?.kind === 'record') {
+          leaders.add(taken.record);
+          queue.push(taken.record);
+        }
+        const goesOn: number | undefined =
+          step.instruction !== undefined && next?.kind === 'record' ? next.record : undefined;
+        if (goesOn !== undefined && (taken !== undefined || goesOn !== record + R.RECORD_BYTES || steps.has(goesOn)))
+          leaders.add(goesOn);
+        record = goesOn;
+      }
+    }
+    if (steps.get(entry)?.instruction === undefined) return undefined;
+    return { page, entry, blocks: this.#blocks(entry, steps, leaders), instructions };
+  }
+
+  /** Cuts what was collected into blocks, the entry's first. */
+  #blocks(entry: number, steps: ReadonlyMap<number, Step>, leaders: ReadonlySet<number>): Block[] {
+    const isBlock = (record: number) => steps.get(record)?.instruction !== undefined;
+    const numbers = new Map<number, number>();
+    for (const leader of leaders) if (isBlock(leader)) numbers.set(leader, numbers.size);
+    const resolve = (exit: Exit): Exit => {
+      const block = exit.kind === 'record' ? numbers.get(exit.record) : undefined;
+      return block === undefined ? exit : { kind: 'block', block };
+    };
+    const returns = [...steps.values()].flatMap((step) => step.candidates);
+    const candidates = returns.flatMap((record): Candidate[] => {
+      const block = numbers.get(record);
+      return block === undefined ? [] : [{ rip: this.#state.u64[(record + R.RIP) >> 3]!, block }];
+    });
+    const blocks: Block[] = [];
+    for (const leader of numbers.keys()) {
+      const instructions: RegionInstruction[] = [];
+      let last: Step;
+      for (let record = leader; ; ) {
+        last = steps.get(record)!;
+        instructions.push(last.instruction!);
+        const { next, taken } = last;
+        if (taken !== undefined || next?.kind !== 'record' || leaders.has(next.record) || !isBlock(next.record)) break;
+        record = next.record;
+      }
+      blocks.push({
+        record: leader,
+        instructions,
+        count: instructions.reduce((sum, each) => sum + each.count, 0),
+        ending: last.instruction!.translatable.ending,
+        taken: last.taken && this.#orTarget(resolve(last.taken), last.instruction!.record),
+        next: last.next && resolve(last.next),
+        candidates: this.#isReturn(last.instruction!.record) ? candidates.slice(0, CANDIDATE_LIMIT) : [],
+      });
+    }
+    return numbers.get(entry) === 0 ? blocks : [];
+  }
+
+  /** A branch that leaves the region goes where its record says at that moment: linking may have moved it. */
+  #orTarget(exit: Exit, record: number): Exit {
+    return exit.kind === 'block' ? exit : { kind: 'target', record };
+  }
+
+  #step(page: CodePage, record: number): Step {
+    const marks = this.#state.u8[record + R.MARKS]!;
+    const nothing: Step = { instruction: undefined, taken: undefined, next: undefined, candidates: [] };
+    if (marks & (R.MARK.stub | R.MARK.crossing)) return nothing;
+    const decoded = this.#writer.decodedAs(record);
+    if (decoded === undefined) return nothing;
+    const translatable = this.#programs.find(decoded.variant, decoded.condition);
+    if (translatable === undefined) return nothing;
+    const kind = this.#state.u8[record + R.ADDRESSING_KIND]!;
+    if (kind > R.ADDRESSING.bits32In64) return nothing;
+    const count = marks & R.MARK.fused ? 2 : 1;
+    const instruction: RegionInstruction = { record, count, translatable };
+    const { ending } = translatable;
+    const next = ending === 'branch' || ending === 'jump' ? undefined : this.#behind(page, record + R.RECORD_BYTES);
+    const branches = ending === 'branch' || ending === 'conditional';
+    const taken = branches ? this.#target(page, record) : undefined;
+    return { instruction, taken, next, candidates: this.#candidates(page, record) };
+  }
+
+  #mnemonic(record: number): string {
+    return FORMS[this.#state.view.getUint16(record + R.FORM, true)]!.mnemonic;
+  }
+
+  #isReturn(record: number): boolean {
+    return this.#mnemonic(record) === 'RET';
+  }
+
+  /** Behind a call: where its callee will return to, if that is in this page. */
+  #candidates(page: CodePage, record: number): number[] {
+    if (this.#mnemonic(record) !== 'CALL') return [];
+    const low = this.#state.i32[(record + R.RIP) >> 2]!;
+    const offset = ((low - (page.ripBase | 0)) | 0) + this.#state.u8[record + R.LENGTH]!;
+    const site = offset < PAGE ? this.#recordAt(page, offset) : 0;
+    return site === 0 ? [] : [site];
+  }
+
+  /** Where control goes on behind a record: past the stub that ends a run, if the next run is in this page. */
+  #behind(page: CodePage, record: number): Exit {
+    if ((this.#state.u8[record + R.MARKS]! & R.MARK.stub) === 0) return { kind: 'record', record };
+    const known = this.#inPage(page, record + R.RIP);
+    return { kind: 'record', record: known === 0 ? record : known };
+  }
+
+  #target(page: CodePage, record: number): Exit {
+    const known = this.#inPage(page, this.#state.i32[(record + R.TARGET) >> 2]! + R.RIP);
+    return known === 0 ? { kind: 'target', record } : { kind: 'record', record: known };
+  }
+
+  /** @param field with a RIP @returns the record there, or 0 when it is not in this page or not within one page */
+  #inPage(page: CodePage, field: number): number {
+    const low = this.#state.i32[field >> 2]!;
+    const high = this.#state.i32[(field >> 2) + 1]!;
+    const offset = high * 2 ** 32 + (low >>> 0) - page.ripBase;
+    return offset < 0 || offset >= PAGE ? 0 : this.#recordAt(page, offset);
+  }
+
+  #recordAt(page: CodePage, offset: number): number {
+    const known = page.entries[offset]!;
+    if (known !== 0) return known;
+    if (this.#cache.isFull || offset > PAGE - MAX_LENGTH) return 0;
+    const record = this.#cache.record(page, offset);
+    return record === 0 || this.#state.u8[record + R.MARKS]! & R.MARK.crossing ? 0 : record;
+  }
+}

@@ -1,0 +1,182 @@
+import type { CodeCache, CodePage } from '../interpreter/code-cache.ts';
+import type { Handlers } from '../interpreter/generate.ts';
+import type { RecordWriter } from '../interpreter/record-writer.ts';
+import * as R from '../interpreter/records.ts';
+import { MODE } from '../layout.ts';
+import type { CpuState } from '../state.ts';
+import { ModuleBuilder } from '../wasm/module.ts';
+import { RegionEmitter } from './emit.ts';
+import { Programs } from './programs.ts';
+import { REGION_LIMIT, type Region, RegionBuilder } from './region.ts';
+
+export interface TranslatorOptions {
+  /** How often the interpreter must be found at a place before it is translated; 1 translates whatever is reached. */
+  readonly threshold: number;
+  /** Instructions in a region, at most. */
+  readonly regionLimit: number;
+  /** Regions compiled as one module. */
+  readonly batch: number;
+}
+
+export const DEFAULT_TRANSLATOR: TranslatorOptions = { threshold: 3, regionLimit: REGION_LIMIT, batch: 16 };
+
+/** Samples after which a batch is compiled though it is not full. */
+const PATIENCE = 24;
+/** A page whose translations were dropped so often is left to the interpreter: it holds code that keeps changing. */
+const DROP_LIMIT = 16;
+const MEMORY_PAGES = 65536;
+
+interface Installed {
+  readonly region: Region;
+  readonly slot: number;
+}
+
+/** What the translator has done, for reports. */
+export interface TranslatorStatistics {
+  regions: number;
+  modules: number;
+  instructions: number;
+  dropped: number;
+}
+
+/**
+ * Turns hot code into WebAssembly. Where the interpreter stands when its slice is over is a sample of where time goes; places that are
+ * found often become regions, compiled in batches. A region is entered through its first record, so nothing else knows of it; when
+ * code of its page changes, the record gets its own handler back.
+ */
+export class Translator {
+  readonly statistics: TranslatorStatistics = { regions: 0, modules: 0, instructions: 0, dropped: 0 };
+  readonly options: TranslatorOptions;
+  readonly #state: CpuState;
+  readonly #builder: RegionBuilder;
+  readonly #exports: WebAssembly.Exports;
+  readonly #table: WebAssembly.Table;
+  readonly #firstSlot: number;
+  readonly #freeSlots: number[] = [];
+  #usedSlots = 0;
+  readonly #samples = new Map<number, number>();
+  readonly #refused = new Set<number>();
+  readonly #installed = new Map<CodePage, Installed[]>();
+  readonly #drops = new Map<number, number>();
+  #queue: Region[] = [];
+  #waited = 0;
+
+  /** @param exports of the interpreter's instance */
+  constructor(
+    state: CpuState,
+    cache: CodeCache,
+    writer: RecordWriter,
+    handlers: Handlers,
+    exports: WebAssembly.Exports,
+    options: TranslatorOptions,
+  ) {
+    this.options = options;
+    this.#state = state;
+    this.#builder = new RegionBuilder(state, cache, writer, new Programs(handlers.table), options.regionLimit);
+    this.#exports = exports;
+    this.#table = exports.table as WebAssembly.Table;
+    this.#firstSlot = handlers.firstRegionSlot;
+    cache.onRunsDropped = (page) => this.#drop(page);
+    cache.onCleared = () => this.#forget();
+  }
+
+  /** The interpreter is at a record of `page` at the end of a slice, or control came there by a way that was not linked yet. */
+  sample(page: CodePage, record: number): void {
+    if (this.#queue.length > 0 && ++this.#waited >= PATIENCE) this.#compile();
+    if ((page.mode & MODE.code64) === 0 || this.#isHead(record) || this.#refused.has(record)) return;
+    const count = (this.#samples.get(record) ?? 0) + 1;
+    this.#samples.set(record, count);
+    if (count < this.options.threshold) return;
+    this.#samples.delete(record);
+    this.#enqueue(page, record);
+  }
+
+  #isHead(record: number): boolean {
+    return this.#state.i32[(record + R.HANDLER) >> 2] === R.PSEUDO.region;
+  }
+
+  #enqueue(page: CodePage, record: number): void {
+    const full = this.#usedSlots - this.#freeSlots.length + this.#queue.length >= R.REGION.slots;
+    if (full || (this.#drops.get(page.physicalPage) ?? 0) >= DROP_LIMIT) return;
+    const region = this.#builder.build(page, record);
+    if (region === undefined) {
+      this.#refused.add(record);
+      return;
+    }
+    this.#refused.add(record);
+    this.#queue.push(region);
+    if (this.#queue.length >= this.options.batch) this.#compile();
+  }
+
+  /** Compiles what waits as one module and installs it. */
+  #compile(): void {
+    const regions = this.#queue;
+    this.#queue = [];
+    this.#waited = 0;
+    const module = new ModuleBuilder();
+    const imported = {
+      statusFlags: module.import('statusFlags', [], ['i32']),
+      conditions: Array.from({ length: 8 }, (_, pair) => module.import(`condition${pair}`, [], ['i32'])),
+    };
+    regions.forEach((region, number) => {
+      module.export(`region${number}`, new RegionEmitter(this.#state, region, imported).emit(module));
+    });
+    const bytes = module.bytes({ minimum: 1, maximum: MEMORY_PAGES });
+    const env = { ...this.#exports, memory: this.#state.memory };
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env });
+    this.statistics.modules++;
+    regions.forEach((region, number) => {
+      this.#install(region, exports[`region${number}`]);
+    });
+  }
+
+  #install(region: Region, code: WebAssembly.ExportValue | undefined): void {
+    const slot = this.#freeSlots.pop() ?? this.#usedSlots++;
+    this.#table.set(this.#firstSlot + slot, code);
+    const words = this.#state.i32;
+    const handler = words[(region.entry + R.HANDLER) >> 2]!;
+    words[(region.entry + R.SCALE) >> 2]! |= (handler << R.REGION.handlerShift) | (slot << R.REGION.slotShift);
+    words[(region.entry + R.HANDLER) >> 2] = R.PSEUDO.region;
+    const others = this.#installed.get(region.page) ?? [];
+    others.push({ region, slot });
+    this.#installed.set(region.page, others);
+    this.#refused.delete(region.entry);
+    this.statistics.regions++;
+    this.statistics.instructions += region.instructions;
+  }
+
+  /** Code of the page has changed: its regions go. */
+  #drop(page: CodePage): void {
+    this.#queue = this.#queue.filter((region) => region.page !== page);
+    this.#refused.clear();
+    this.#samples.clear();
+    const installed = this.#installed.get(page);
+    if (installed === undefined) return;
+    const words = this.#state.i32;
+    for (const { region, slot } of installed) {
+      const scale = words[(region.entry + R.SCALE) >> 2]!;
+      if (this.#isHead(region.entry)) {
+        words[(region.entry + R.HANDLER) >> 2] = (scale >>> R.REGION.handlerShift) & R.REGION.handlerMask;
+      }
+      words[(region.entry + R.SCALE) >> 2] = scale & ((1 << R.REGION.handlerShift) - 1);
+      this.#release(slot);
+    }
+    this.#installed.delete(page);
+    this.#drops.set(page.physicalPage, (this.#drops.get(page.physicalPage) ?? 0) + 1);
+    this.statistics.dropped += installed.length;
+  }
+
+  #release(slot: number): void {
+    this.#table.set(this.#firstSlot + slot, null);
+    this.#freeSlots.push(slot);
+  }
+
+  /** All records are gone. */
+  #forget(): void {
+    for (const installed of this.#installed.values()) for (const { slot } of installed) this.#release(slot);
+    this.#installed.clear();
+    this.#samples.clear();
+    this.#refused.clear();
+    this.#queue = [];
+  }
+}
