@@ -76,17 +76,20 @@ function executeExactly(system: SystemUnit, instruction: Instruction, operate: E
   else writeRegister(state, target.number, width!, result);
 }
 
-/** 66 0F F7 /r MASKMOVDQU: stores the bytes whose mask byte has its top bit set; none is stored if one of them faults. */
+/**
+ * 66 0F F7 /r MASKMOVDQU: stores the bytes whose mask byte has its top bit set. Whatever the mask, all sixteen must be writable:
+ * the manual leaves that to the processor, and this is what processors do.
+ */
 function maskMove(system: SystemUnit, instruction: Instruction): void {
   const { state, memory } = system;
   const bytes = readXmm(state, instruction.reg);
   const mask = readXmm(state, instruction.rm);
   const offset = BigInt.asUintN(instruction.addressSize, state.gpr(RDI));
-  const chosen = Array.from({ length: 16 }, (_, i) => i).filter((i) => ((mask >> BigInt(8 * i + 7)) & 1n) !== 0n);
-  const address = (i: number): bigint =>
-    linearAddress(state, instruction.segment, BigInt.asUintN(instruction.addressSize, offset + BigInt(i)), 1, true);
-  for (const i of chosen) memory.check(address(i), 1, system.dataAccess | Access.WRITE);
-  for (const i of chosen) writeData(system, address(i), 1, (bytes >> BigInt(8 * i)) & 0xffn);
+  const address = linearAddress(state, instruction.segment, offset, 16, true);
+  memory.check(address, 16, system.dataAccess | Access.WRITE);
+  for (let i = 0n; i < 16n; i++) {
+    if ((mask >> (8n * i + 7n)) & 1n) writeData(system, address + i, 1, (bytes >> (8n * i)) & 0xffn);
+  }
 }
 
 export const sseInstructions: ReadonlyMap<string, InstructionFunction> = new Map<string, InstructionFunction>([
