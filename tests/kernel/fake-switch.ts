@@ -1,0 +1,89 @@
+import { addressOf } from '../../src/compiler/library/index.ts';
+import type { AddressSpace } from '../../src/kernel/memory/address-space.ts';
+import * as pcb from '../../src/kernel/process/pcb.ts';
+import * as table from '../../src/kernel/process/table.ts';
+import * as threads from '../../src/kernel/process/thread.ts';
+import * as scheduler from '../../src/kernel/sched/scheduler.ts';
+import { type FakeMachine, loadFreshSpace, unwrap } from './fake-machine.ts';
+
+type Process = pcb.Process;
+type Thread = threads.Thread;
+
+/** Thrown where a thread that has ended gives the processor up for good. */
+export class ThreadEnded extends Error {}
+
+/** ThreadState.Zombie: the modules behind it are not loaded yet when the mock is made. */
+const ENDED = 4;
+let away: (() => void) | null = null;
+let isAway = false;
+
+/** What the rest of the system does while the running thread is switched away from, the next time it is. */
+export function whileAway(action: () => void): void {
+  away = action;
+}
+
+/**
+ * Stands in for sched/switch.ts: `vi.mock('../../src/kernel/sched/switch.ts', () => fakeSwitch())`. Stacks cannot change in
+ * Node, so a switch runs the test's action and then has the scheduler come back to the thread that was left.
+ */
+export function fakeSwitch(): object {
+  return {
+    beginThread: () => undefined,
+    returnToUser: () => undefined,
+    prepareFirstSwitch: () => undefined,
+    switchTo: (from: Thread) => {
+      if (isAway) return;
+      if (from.state.load() === ENDED) throw new ThreadEnded();
+      isAway = true;
+      try {
+        away?.();
+        away = null;
+        if (scheduler.isIdle()) scheduler.waitForWork();
+        else scheduler.yieldProcessor();
+      } finally {
+        isAway = false;
+      }
+    },
+  };
+}
+
+export interface Running {
+  readonly machine: FakeMachine;
+  readonly process: Process;
+  readonly thread: Thread;
+  readonly space: AddressSpace;
+}
+
+/** A process of the machine whose only thread is running. */
+export function startProcess(machine: FakeMachine, parent: Process | null = null): Running {
+  const process = makeProcess(machine, parent);
+  run(machine, process.firstThread!);
+  return { machine, process, thread: process.firstThread!, space: process.addressSpace! };
+}
+
+/** A process with an empty address space and one thread in state New. */
+export function makeProcess(machine: FakeMachine, parent: Process | null = null): Process {
+  const process = unwrap(table.reserveProcess());
+  process.addressSpace = loadFreshSpace(machine);
+  process.pid = table.allocPid();
+  process.pgid = process.pid;
+  process.sid = process.pid;
+  process.exitSignal = 17;
+  unwrap(pcb.reserveThread(process));
+  const thread = unwrap(threads.allocateThread());
+  thread.tid = process.pid;
+  threads.enterThread(thread);
+  pcb.linkThread(process, thread);
+  table.addProcess(process);
+  pcb.changeProcessState(process, pcb.ProcessState.Creating, pcb.ProcessState.Alive);
+  if (parent !== null) pcb.linkChild(parent, process);
+  return process;
+}
+
+/** Makes a thread the running one, as if it had been switched to. */
+export function run(machine: FakeMachine, thread: Thread): void {
+  thread.state.store(2);
+  machine.perCpu.set(16, addressOf(thread));
+  machine.space = thread.process!.addressSpace;
+  machine.cr3 = machine.space!.root;
+}
