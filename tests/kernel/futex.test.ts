@@ -11,7 +11,9 @@ import { expireTimers, hasTimers } from '../../src/kernel/sched/timer-queue.ts';
 import { type FakeMachine, startMachine, unwrap } from './fake-machine.ts';
 import { type Running, startProcess, whileAway } from './fake-switch.ts';
 
-vi.mock('../../src/kernel/sched/switch.ts', async () => (await vi.importActual<typeof import('./fake-switch.ts')>('./fake-switch.ts')).fakeSwitch());
+vi.mock('../../src/kernel/sched/switch.ts', async () =>
+  (await vi.importActual<typeof import('./fake-switch.ts')>('./fake-switch.ts')).fakeSwitch(),
+);
 
 let machine: FakeMachine;
 let running: Running;
@@ -20,8 +22,7 @@ let word: bigint;
 const RW = Protection.READ | Protection.WRITE;
 const wait = (expected: number, deadline: bigint = NO_DEADLINE, mask: number = NO_FUTEX_MASK) =>
   futexWait(running.thread, running.space, word, expected, mask, deadline, true);
-const wake = (count: number, mask: number = NO_FUTEX_MASK): number =>
-  futexWake(running.space, word, count, mask, true);
+const wake = (count: number, mask: number = NO_FUTEX_MASK): number => futexWake(running.space, word, count, mask, true);
 
 beforeAll(() => {
   machine = startMachine(16);
@@ -40,7 +41,8 @@ describe('FUTEX_WAIT', () => {
   });
 
   it('refuses a misaligned word and a word that is not there', () => {
-    const at = (address: bigint) => futexWait(running.thread, running.space, address, 5, NO_FUTEX_MASK, NO_DEADLINE, true);
+    const at = (address: bigint) =>
+      futexWait(running.thread, running.space, address, 5, NO_FUTEX_MASK, NO_DEADLINE, true);
     expect(at(word + 2n)).toEqual({ ok: false, error: Errno.EINVAL });
     expect(at(0x1000n)).toEqual({ ok: false, error: Errno.EFAULT });
   });

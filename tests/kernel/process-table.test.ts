@@ -1,7 +1,13 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Errno } from '../../src/compiler/library/index.ts';
 import { freeFrameCount } from '../../src/kernel/memory/frames.ts';
-import { changeProcessState, type Process, ProcessState, reserveThread, unreserveThread } from '../../src/kernel/process/pcb.ts';
+import {
+  changeProcessState,
+  type Process,
+  ProcessState,
+  reserveThread,
+  unreserveThread,
+} from '../../src/kernel/process/pcb.ts';
 import {
   addProcess,
   allocPid,
@@ -17,7 +23,9 @@ import {
 import { changeState, MAX_THREADS_PER_PROCESS, Thread, ThreadState } from '../../src/kernel/process/thread.ts';
 import { startMachine, unwrap } from './fake-machine.ts';
 
-vi.mock('../../src/kernel/sched/switch.ts', async () => (await vi.importActual<typeof import('./fake-switch.ts')>('./fake-switch.ts')).fakeSwitch());
+vi.mock('../../src/kernel/sched/switch.ts', async () =>
+  (await vi.importActual<typeof import('./fake-switch.ts')>('./fake-switch.ts')).fakeSwitch(),
+);
 
 const made: Process[] = [];
 
@@ -87,7 +95,8 @@ describe('ids', () => {
     for (let index = 0; index < PID_MAX + 5000; index++) {
       const id = allocPid();
       if (index < 10_000) seen.add(id);
-      if (id === holder.pid || (index >= PID_MAX && (id === 4321 || id === 1234))) throw new Error(`id ${id} given out twice`);
+      if (id === holder.pid || (index >= PID_MAX && (id === 4321 || id === 1234)))
+        throw new Error(`id ${id} given out twice`);
       if (id < 1 || id >= PID_MAX) throw new Error(`id ${id} is out of range`);
     }
     expect(seen.size).toBe(10_000);
