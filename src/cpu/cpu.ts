@@ -472,7 +472,9 @@ export class Cpu {
     const reason = this.#execute(record, NO_TICKS);
     this.#paused = reason === R.EXIT.RESTART;
     if (reason === R.EXIT.FAULT || reason === R.EXIT.DEVICE) this.#stops.discard();
-    const exit = reason === R.EXIT.LINK ? undefined : this.#handle(reason);
+    // What comes next belongs to the next step: its fetch may fault, behind whatever this instruction left pending.
+    const done = reason === R.EXIT.LINK || reason === R.EXIT.LOOKUP || reason === R.EXIT.RELOOKUP;
+    const exit = done ? undefined : this.#handle(reason);
     this.#next = 0;
     return exit;
   }

@@ -14,6 +14,8 @@ import { Evaluator, type OracleMemory } from './evaluate.ts';
 
 const PAGE = 4096;
 const RSP = 4;
+/** Elements that a repeated string instruction does before it pauses to look for interrupts. */
+const STRING_LIMIT = 65536;
 const INVALID_OPCODE = 6;
 const GENERAL_PROTECTION = 13;
 const PAGE_FAULT = 14;
@@ -92,10 +94,13 @@ export class OracleProcessor {
     try {
       const stepping = system.mustStep;
       if (stepping) system.beforeInstruction();
+      // A single step of a repeated string instruction is one iteration.
+      const oneIteration = stepping && system.stepTrap;
+      state.set('stringLimit', oneIteration ? 1 : STRING_LIMIT);
       this.#fetch();
-      if (!this.#execute()) return undefined;
-      this.instructionCount++;
-      if (stepping) system.retired();
+      const retired = this.#execute();
+      if (retired) this.instructionCount++;
+      if (stepping && (retired || oneIteration)) system.retired();
     } catch (error) {
       if (!(error instanceof GuestException)) throw error;
       state.rip = rip;

@@ -159,6 +159,9 @@ export class CaseMachine {
     cpu.set('x87Control', state.x87Control);
     cpu.set('x87Status', state.x87Status);
     cpu.set('x87Tag', state.x87Tag);
+    cpu.set('x87Opcode', 0);
+    cpu.set64('x87InstructionPointer', 0n);
+    cpu.set64('x87DataPointer', 0n);
     cpu.set('halted', 0);
     cpu.set('interruptShadow', 0);
     cpu.set('pendingDebug', 0);
