@@ -10,6 +10,7 @@ import { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
 import { DEVICE_HOST } from './interpreter/shared-functions.ts';
 import {
+  BRANCH_RECORD,
   EXIT_RECORD,
   FIELDS,
   INDIRECT_RECORD,
@@ -166,6 +167,7 @@ export class Cpu {
   #writeFixedRecords(): void {
     this.state.i32[(EXIT_RECORD + R.HANDLER) >> 2] = R.PSEUDO.exit;
     this.state.i32[(INDIRECT_RECORD + R.HANDLER) >> 2] = R.PSEUDO.indirect;
+    this.state.i32[(BRANCH_RECORD + R.HANDLER) >> 2] = R.PSEUDO.goto;
   }
 
   /** Runs until instructionCount reaches `until`, or something stops it. */

@@ -100,9 +100,10 @@ export const XMM = CPU_BLOCK + 0x400;
 export const X87_REGISTERS = CPU_BLOCK + 0x500;
 /** Sixteen bytes in which the slow path puts split accesses together. */
 export const SCRATCH = CPU_BLOCK + 0x6a0;
-/** Records (interpreter/records.ts) that stand at fixed places: leave the interpreter; go where `rip` says. */
+/** Records (interpreter/records.ts) at fixed places: leave the interpreter; go where `rip` says; take the branch written into it. */
 export const EXIT_RECORD = CPU_BLOCK + 0x880;
 export const INDIRECT_RECORD = CPU_BLOCK + 0x8c0;
+export const BRANCH_RECORD = CPU_BLOCK + 0x900;
 
 /** The four PDPTE registers of PAE paging, 8 bytes each. */
 export const PDPTES = CPU_BLOCK + 0x700;

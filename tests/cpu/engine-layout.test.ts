@@ -16,6 +16,7 @@ it('gives every part of the CPU block bytes of its own', () => {
     ['mtrrs', layout.MTRRS, 28 * 8],
     ['exit record', layout.EXIT_RECORD, 64],
     ['indirect record', layout.INDIRECT_RECORD, 64],
+    ['branch record', layout.BRANCH_RECORD, 64],
     ['tlbs', layout.tlbReadAddress(0), 2 * layout.MMU_INDEXES * layout.TLB_BYTES],
     ['empty tlb', layout.TLB_EMPTY, layout.TLB_BYTES],
     ['jump cache', layout.JUMP_CACHE, layout.JUMP_CACHE_ENTRIES * layout.JUMP_CACHE_ENTRY_BYTES],

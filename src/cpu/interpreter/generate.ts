@@ -1,4 +1,4 @@
-import { EXIT_RECORD, FIELDS, INDIRECT_RECORD, JUMP_CACHE } from '../layout.ts';
+import { BRANCH_RECORD, EXIT_RECORD, FIELDS, INDIRECT_RECORD, JUMP_CACHE } from '../layout.ts';
 import { Context, type Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
 import type { Program, Statement } from '../semantics/nodes.ts';
@@ -140,9 +140,14 @@ class Generator {
       },
       next: () => code.get(0).i32(R.RECORD_BYTES).op('i32.add').return(),
       takeBranch: () => {
-        code.i32(0).get(0).load('i64', 64, R.IMMEDIATE).store('i64', 64, FIELDS.rip.address);
-        code.i32(0).get(0).load('i32', 32, R.COST).store('i32', 32, FIELDS.leaveCost.address);
-        leaveTo(INDIRECT_RECORD);
+        for (const field of [R.TARGET, R.COST]) {
+          code
+            .i32(0)
+            .get(0)
+            .load('i32', 32, field)
+            .store('i32', 32, BRANCH_RECORD + field);
+        }
+        leaveTo(BRANCH_RECORD);
       },
       jumpToStack: () => {
         const target = code.local('i64');

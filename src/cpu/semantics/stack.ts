@@ -51,7 +51,7 @@ const enter: Semantics = (c) => {
   c.if(i64.ne(level, i64.const(0)), () => pushNext(newFrame));
   const bottom = c.let(truncate(i64.sub(top, truncate(c.immediate(), 16)), bits));
   c.checkWritable(c.stackAddress(bottom), c.size, 'stack');
-  c.writeRegister(RBP, bits, newFrame);
+  c.writeRegister(RBP, c.size === 16 ? 16 : bits, newFrame);
   c.setStackPointer(bottom);
 };
 
