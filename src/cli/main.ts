@@ -1,1 +1,23 @@
-export {};
+import { Command, CommanderError } from 'commander';
+import { bootCommand } from './boot.ts';
+import { buildCommand } from './build.ts';
+import { execCommand } from './exec.ts';
+import { reportFailure } from './failure.ts';
+
+const program = new Command('verdigris')
+  .description('An x86-64 computer written in TypeScript, and the microkernel that runs on it.')
+  .version('0.1.0')
+  .showHelpAfterError('(add --help for what is possible)')
+  .exitOverride()
+  .addCommand(bootCommand())
+  .addCommand(buildCommand())
+  .addCommand(execCommand());
+
+for (const command of program.commands) command.copyInheritedSettings(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else process.exitCode = reportFailure(error);
+}

@@ -1,4 +1,4 @@
-import { Cpu, type RunExit } from '../cpu/cpu.ts';
+import { Cpu, type Engine, type RunExit } from '../cpu/cpu.ts';
 import { FLAG } from '../cpu/flags.ts';
 import type { CpuState } from '../cpu/state.ts';
 import type { BootModule, KernelEntry } from './boot/kernel-entry.ts';
@@ -29,6 +29,8 @@ export interface MachineOptions {
   /** What Multiboot puts before the command line. Default `kernel`. */
   readonly imageName?: string;
   readonly protocol?: Protocol;
+  /** How instructions are executed; the guest sees no difference. Default `interpreter`. */
+  readonly engine?: Engine;
   /** The clock's date at power-on, in seconds since 1970 UTC. Default 2026-01-01. */
   readonly epoch?: number;
   /** Input to type at exact moments: a recording of an earlier run. */
@@ -95,7 +97,7 @@ export class Machine {
     this.chipset = new Chipset(this.clock, { epoch: options.epoch ?? DEFAULT_EPOCH, memoryBytes });
     this.bus = new Bus(this.clock, this.chipset);
     this.serial = new SerialConsole(this.clock, this.chipset.uart);
-    this.processor = createProcessor({ memoryBytes, bus: this.bus });
+    this.processor = createProcessor({ memoryBytes, bus: this.bus, engine: options.engine ?? 'interpreter' });
     this.#connect();
     const initrd = options.initrd === undefined ? [] : [{ data: options.initrd, commandLine: '' }];
     const boot = {

@@ -1,5 +1,5 @@
 import type { CpuBus } from '../cpu/bus.ts';
-import type { RunExit } from '../cpu/cpu.ts';
+import type { Engine, RunExit } from '../cpu/cpu.ts';
 import type { CpuSnapshot } from '../cpu/cpu-snapshot.ts';
 import type { CpuState } from '../cpu/state.ts';
 
@@ -27,4 +27,4 @@ export interface Processor {
 }
 
 /** @param options.memoryBytes RAM from physical address 0 */
-export type ProcessorFactory = (options: { memoryBytes: number; bus: CpuBus }) => Processor;
+export type ProcessorFactory = (options: { memoryBytes: number; bus: CpuBus; engine: Engine }) => Processor;

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cacheKey } from '../compiler/cache-key.ts';
+import { packArchive } from './archive.ts';
+import { CommandError } from './failure.ts';
+
+/** One thing that is compiled: its file below images/, and where its source begins. */
+interface Target {
+  readonly file: string;
+  readonly entry: string;
+  readonly kind: 'kernel' | 'user';
+}
+
+export interface BuiltImages {
+  readonly kernel: Uint8Array;
+  /** A cpio archive with every program of src/user as bin/NAME. */
+  readonly initramfs: Uint8Array;
+  /** Every image, and whether it was compiled now. */
+  readonly targets: readonly { readonly file: string; readonly bytes: number; readonly compiled: boolean }[];
+}
+
+export const KERNEL_FILE = 'kernel.elf';
+const INITRAMFS_FILE = 'initramfs.cpio';
+
+/** The folder of this package: the nearest one above this file that has a package.json. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}
+
+/**
+ * Compiles the kernel and the programs into images/, each only when its key (over its sources and the compiler's own)
+ * differs from the one of the image that is there.
+ * @throws CommandError with the diagnostics when a source is wrong
+ */
+export async function buildImages(options: { readonly force?: boolean } = {}): Promise<BuiltImages> {
+  const root = packageRoot();
+  const host = { readFile: (path: string) => readText(join(root, path)) };
+  const compiler = compilerIdentity(root);
+  const built = [];
+  for (const target of targetsIn(root)) {
+    const path = join(root, 'images', target.file);
+    const key = cacheKey({ entry: target.entry, kind: target.kind, host, compiler });
+    const fresh = !options.force && existsSync(path) && readText(`${path}.key`) === key;
+    const image = fresh ? readFileSync(path) : await compileTarget(target, host);
+    if (!fresh) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, image);
+      writeFileSync(`${path}.key`, key);
+    }
+    built.push({ ...target, image, compiled: !fresh });
+  }
+  const programs = built.filter(({ kind }) => kind === 'user');
+  const initramfs = packArchive(programs.map(({ file, image }) => ({ name: file, data: image })));
+  const initramfsPath = join(root, 'images', INITRAMFS_FILE);
+  const packs = !existsSync(initramfsPath) || programs.some(({ compiled }) => compiled);
+  if (packs) writeFileSync(initramfsPath, initramfs);
+  return {
+    kernel: built[0]!.image,
+    initramfs,
+    targets: [
+      ...built.map(({ file, image, compiled }) => ({ file, bytes: image.length, compiled })),
+      { file: INITRAMFS_FILE, bytes: initramfs.length, compiled: packs },
+    ],
+  };
+}
+
+/** The kernel first, then each module directly in src/user. */
+function targetsIn(root: string): Target[] {
+  const programs = readdirSync(join(root, 'src/user'))
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .sort();
+  return [
+    { file: KERNEL_FILE, entry: 'src/kernel/main.ts', kind: 'kernel' },
+    ...programs.map((name): Target => {
+      return { file: `bin/${name.slice(0, -'.ts'.length)}`, entry: `src/user/${name}`, kind: 'user' };
+    }),
+  ];
+}
+
+async function compileTarget(
+  target: Target,
+  host: { readFile(path: string): string | undefined },
+): Promise<Uint8Array> {
+  const { compile, formatDiagnostic } = await import('../compiler/compile.ts');
+  const { image, diagnostics } = compile({ entry: target.entry, kind: target.kind, host });
+  if (image !== null) return image;
+  throw new CommandError(`${target.entry} does not compile:\n\n${diagnostics.map(formatDiagnostic).join('\n')}`);
+}
+
+/** A hash over the compiler's sources: another compiler makes every image stale. */
+function compilerIdentity(root: string): string {
+  const hash = createHash('sha256');
+  const folder = join(root, 'src/compiler');
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
+    if (name.endsWith('.ts')) hash.update(name).update(readFileSync(join(folder, name)));
+  }
+  return hash.digest('hex');
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Machine } from '../machine/machine.ts';
+import type { TypedInput } from '../machine/serial-console.ts';
+import { fileError } from './failure.ts';
+import { buildImages, KERNEL_FILE, packageRoot } from './images.ts';
+
+/** What every verb that powers a machine on lets the user choose. */
+export interface MachineFlags {
+  readonly initrd?: string;
+  readonly append: string;
+  readonly memory: string;
+  readonly maxInstructions?: number;
+  readonly protocol: 'auto' | 'pvh' | 'multiboot';
+  readonly engine: 'interpreter' | 'translator' | 'auto';
+  readonly replay?: string;
+}
+
+export interface OpenedMachine {
+  readonly machine: Machine;
+  readonly image: Uint8Array;
+  readonly imageName: string;
+  readonly initrd?: Uint8Array;
+  /** The folder that relative source paths in the image's debug information start from. */
+  readonly sourceRoot: string;
+}
+
+/** Adds the options of MachineFlags to a verb. */
+export function addMachineOptions(command: Command): Command {
+  return command
+    .option('--initrd <file>', 'hand this file to the kernel as its first module')
+    .option('--append <text>', 'kernel command line', '')
+    .option('--memory <size>', 'RAM, 1M to 3G', '256M')
+    .option('--max-instructions <n>', 'stop after this many instructions', parseCount)
+    .addOption(new Option('--protocol <name>', 'boot protocol').choices(['auto', 'pvh', 'multiboot']).default('auto'))
+    .addOption(
+      new Option('--engine <name>', 'how instructions are executed; the guest sees no difference')
+        .choices(['interpreter', 'translator', 'auto'])
+        .default('interpreter'),
+    )
+    .option('--replay <file>', 'type what `boot --record` wrote, at the same times');
+}
+
+/**
+ * Powers a machine on.
+ * @param imagePath a kernel image; undefined means our kernel with its programs, compiled when their sources changed
+ * @throws CommandError or MachineError with one sentence
+ */
+export async function openMachine(imagePath: string | undefined, flags: MachineFlags): Promise<OpenedMachine> {
+  const own = imagePath === undefined ? await buildImages() : undefined;
+  const image = own?.kernel ?? readInput('image', imagePath!);
+  const imageName = imagePath === undefined ? KERNEL_FILE : basename(imagePath);
+  const initrd = flags.initrd === undefined ? own?.initramfs : readInput('initrd', flags.initrd);
+  const machine = new Machine(image, {
+    memory: flags.memory,
+    commandLine: flags.append,
+    imageName,
+    protocol: flags.protocol,
+    engine: flags.engine,
+    ...(initrd === undefined ? {} : { initrd }),
+    ...(flags.replay === undefined ? {} : { input: readRecording(flags.replay) }),
+  });
+  const sourceRoot = own === undefined ? process.cwd() : packageRoot();
+  return { machine, image, imageName, sourceRoot, ...(initrd === undefined ? {} : { initrd }) };
+}
+
+function readInput(what: string, path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw fileError(what, path, error);
+  }
+}
+
+function readRecording(path: string): TypedInput[] {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as TypedInput[];
+  } catch (error) {
+    throw fileError('recording', path, error);
+  }
+}
+
+/** @returns the whole number that a text like `1000000` or `1_000_000` means */
+export function parseCount(text: string): number {
+  const count = Number(text.replaceAll('_', ''));
+  if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError('It is not a whole number.');
+  return count;
+}

@@ -1,0 +1,57 @@
+import { chalkStderr } from 'chalk';
+import type { Machine } from '../machine/machine.ts';
+import { describeStop, exitCodeOf, type Stop } from '../machine/stop.ts';
+
+/** What `--stats` tells about a run. */
+export interface RunReport {
+  readonly stop: Stop['reason'];
+  readonly exitStatus: number;
+  readonly instructions: number;
+  /** Virtual time in nanoseconds, and how much of it the processor was halted. */
+  readonly virtualNanoseconds: number;
+  readonly idleNanoseconds: number;
+  readonly hostSeconds: number;
+  readonly mips: number;
+  /** From the start of the process to the first byte of output; null when there was none. */
+  readonly firstOutputSeconds: number | null;
+  readonly stateHash: string;
+}
+
+/** @param milliseconds the host's time for the run */
+export function reportRun(
+  machine: Machine,
+  stop: Stop,
+  milliseconds: number,
+  firstOutput: number | undefined,
+): RunReport {
+  const { instructions, clock } = machine;
+  return {
+    stop: stop.reason,
+    exitStatus: exitCodeOf(stop),
+    instructions,
+    virtualNanoseconds: clock.now,
+    idleNanoseconds: clock.idle,
+    hostSeconds: round(milliseconds / 1000),
+    mips: round(instructions / milliseconds / 1000),
+    firstOutputSeconds: firstOutput === undefined ? null : round(firstOutput / 1000),
+    stateHash: machine.stateHash(),
+  };
+}
+
+/** @returns lines for people: a name, blanks, a value; `instructions N` among them, exactly so */
+export function formatReport(report: RunReport, stop: Stop): string {
+  const seconds = (nanoseconds: number) => `${(nanoseconds / 1e9).toFixed(6)} s`;
+  const rows: [string, string][] = [
+    ['stopped', `the machine ${describeStop(stop)}`],
+    ['virtual time', `${seconds(report.virtualNanoseconds)}, ${seconds(report.idleNanoseconds)} of it halted`],
+    ['host time', `${report.hostSeconds} s, ${report.mips} MIPS`],
+    ['first output', report.firstOutputSeconds === null ? 'none' : `${report.firstOutputSeconds} s after start`],
+    ['state hash', report.stateHash],
+    ['instructions', String(report.instructions)],
+  ];
+  return rows.map(([name, value]) => `${chalkStderr.dim(name)} ${value}\n`).join('');
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
