@@ -3,6 +3,7 @@ import { type ElfSymbol, symbolType, writeElf } from '../elf/write.ts';
 import type { IrModule, Span } from '../ir/module.ts';
 import { bindVariables } from '../ir/variables.ts';
 import { verifyModule } from '../ir/verify.ts';
+import { optimizeFunction } from '../optimize/optimize.ts';
 import { allocate } from '../x64/allocate.ts';
 import { emitFunction, type FunctionCode } from '../x64/emit.ts';
 import { select } from '../x64/select.ts';
@@ -35,11 +36,12 @@ export interface Emitted {
  * Compiles a module to an ELF64 executable: the same module gives the same bytes.
  * Throws an Error that lists the broken rules when the module does not verify.
  */
-export function emit(module: IrModule, _options: EmitOptions = {}): Emitted {
+export function emit(module: IrModule, options: EmitOptions = {}): Emitted {
   const problems = verifyModule(module);
   if (problems.length > 0) throw new Error(`malformed IR\n${problems.join('\n')}`);
   const functions = module.functions.map((source): FunctionCode => {
-    const ir = bindVariables(source);
+    const bound = bindVariables(source);
+    const ir = options.optimize === false ? bound : optimizeFunction(bound);
     const { machine, jumpTables } = select(module, ir);
     allocate(machine);
     return emitFunction(ir, machine, jumpTables);
