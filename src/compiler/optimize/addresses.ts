@@ -4,8 +4,12 @@ import type { Values } from './values.ts';
 /** The address with sums, shifts and addresses of symbols folded into its parts, as far as one operand can hold. */
 export function foldAddress(v: Values, address: Address): Address {
   let current = address;
+  // Whether only this address reads what was folded so far: else a sum of registers would be computed many times.
+  let exclusive = true;
   for (let round = 0; round < 8; round++) {
-    const next = foldBase(v, current) ?? foldIndex(v, current);
+    const { base } = current;
+    if (base?.kind === 'register') exclusive &&= v.usedOnce(base.register);
+    const next = foldBase(v, current, exclusive) ?? foldIndex(v, current);
     if (!next) return current;
     current = next;
   }
@@ -18,16 +22,16 @@ function displaced(address: Address, change: bigint): Address | undefined {
   return BigInt.asIntN(32, sum) === sum ? { ...address, displacement: Number(sum) } : undefined;
 }
 
-function foldBase(v: Values, address: Address): Address | undefined {
+function foldBase(v: Values, address: Address, exclusive: boolean): Address | undefined {
   if (address.base?.kind !== 'register') return undefined;
   const { register } = address.base;
   const definition = v.definition(register);
-  if (definition?.op === 'addressOf') return merge(v, address, register, definition.address);
+  if (definition?.op === 'addressOf') return merge(address, exclusive, definition.address);
   if (definition?.op !== 'add') return undefined;
   const addend = v.constant(definition.right);
   const base: Base = { kind: 'register', register: definition.left };
   if (addend !== undefined) return displaced({ ...address, base }, addend);
-  if (address.index !== undefined || !v.usedOnce(register)) return undefined;
+  if (address.index !== undefined || !exclusive) return undefined;
   // The scaled operand is the better index.
   const [left, right] = isScaled(v, definition.left)
     ? [definition.right, definition.left]
@@ -40,9 +44,9 @@ function isScaled(v: Values, register: Register): boolean {
 }
 
 /** The address in the base register becomes part of this one when both do not use an index. */
-function merge(v: Values, address: Address, register: Register, inner: Address): Address | undefined {
+function merge(address: Address, exclusive: boolean, inner: Address): Address | undefined {
   if (inner.segment) return undefined;
-  if (inner.index !== undefined && (address.index !== undefined || !v.usedOnce(register))) return undefined;
+  if (inner.index !== undefined && (address.index !== undefined || !exclusive)) return undefined;
   const { base: _, ...rest } = address;
   const index = inner.index === undefined ? {} : { index: inner.index, scale: inner.scale ?? 1 };
   const joined: Address = { ...rest, ...(inner.base ? { base: inner.base } : {}), ...index };

@@ -1,6 +1,7 @@
 import type { Block, Instruction, IrFunction, Register } from '../ir/module.ts';
 import { successors } from '../ir/shapes.ts';
-import type { SsaFunction } from './ssa.ts';
+import { graphOf } from './graph.ts';
+import type { SsaBlock, SsaFunction } from './ssa.ts';
 
 /**
  * Back from SSA form: each phi gets a register of its own that every predecessor fills at its end and the block
@@ -8,6 +9,7 @@ import type { SsaFunction } from './ssa.ts';
  * Unreachable blocks are dropped.
  */
 export function destructSsa(fn: SsaFunction): IrFunction {
+  splitCriticalEdges(fn);
   const registers = [...fn.types];
   const before = new Map<number, Instruction[]>();
   const after = new Map<number, Instruction[]>();
@@ -41,6 +43,34 @@ export function destructSsa(fn: SsaFunction): IrFunction {
   });
   const parameters = fn.ir.parameters.map((parameter, index) => ({ ...parameter, register: fn.parameters[index]! }));
   return { ...fn.ir, parameters, registers, blocks };
+}
+
+/**
+ * Gives edges from a branch to a block with phis a block of their own for the copies, so that the other way of the
+ * branch does not run them. Edges back to a loop's start are left: there a jump more would cost more than it saves.
+ */
+function splitCriticalEdges(fn: SsaFunction): void {
+  const graph = graphOf(nextOf(fn));
+  for (const index of graph.reachable) {
+    const block = fn.blocks[index]!;
+    if (block.phis.length === 0) continue;
+    block.previous.forEach((from, position) => {
+      const before = fn.blocks[from]!;
+      if (graph.next[from]!.length < 2 || graph.order[from]! >= graph.order[index]!) return;
+      const { span } = before.terminator;
+      const cold = before.cold || block.cold;
+      const between: SsaBlock = {
+        phis: [],
+        instructions: [],
+        terminator: { op: 'jump', target: index, span },
+        cold,
+        previous: [from],
+      };
+      const middle = fn.blocks.push(between) - 1;
+      before.terminator = retarget(before.terminator, (to) => (to === index ? middle : to));
+      block.previous[position] = middle;
+    });
+  }
 }
 
 /** The terminator with every block it names replaced. */

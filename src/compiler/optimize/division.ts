@@ -52,15 +52,14 @@ function reciprocal(divisor: bigint, bits: bigint): { multiplier: bigint; shift:
   }
 }
 
-function unsignedQuotient(v: Values, dividend: Register, divisor: bigint, type: Type): Register {
+function unsignedQuotient(v: Values, dividend: Register, divisor: bigint, type: Type): Register | undefined {
   const bits = BigInt(bitsOf[type]);
   const { multiplier, shift } = reciprocal(divisor, bits);
   if (type === 'i32') return unsignedQuotient32(v, dividend, multiplier, shift);
+  // A multiplier of 65 bits would need a correction that is longer than the divide instruction.
+  if (multiplier >= 1n << bits) return undefined;
   const high = binary(v, 'mulHighUnsigned', type, dividend, v.makeConstant(type, multiplier));
-  if (multiplier < 1n << bits) return shifted(v, 'shr', type, high, shift);
-  // The multiplier has one bit more than the register: (((n - high) >> 1) + high) >> (shift - 1).
-  const half = shifted(v, 'shr', type, binary(v, 'sub', type, dividend, high), 1n);
-  return shifted(v, 'shr', type, binary(v, 'add', type, half, high), shift - 1n);
+  return shifted(v, 'shr', type, high, shift);
 }
 
 /** In 64-bit arithmetic a 33-bit multiplier needs no correction: the dividend has 32 bits. */

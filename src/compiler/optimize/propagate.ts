@@ -27,6 +27,8 @@ class Propagation {
   readonly #escaped: ReadonlySet<number>;
   readonly #resolve = (register: Register): Register => this.#find(register);
   #changed = false;
+  /** the block being rewritten */
+  #index = 0;
 
   constructor(fn: SsaFunction) {
     this.#fn = fn;
@@ -50,6 +52,7 @@ class Propagation {
       }
       const added: string[] = [];
       const memory = top.memory ?? new KnownMemory(this.#escaped);
+      this.#index = top.block;
       this.#block(this.#fn.blocks[top.block]!, memory, added);
       stack.push({ block: top.block, memory: null, added });
       for (const child of children[top.block]!) {
@@ -126,7 +129,7 @@ class Propagation {
 
   #keep(instruction: Instruction, memory: KnownMemory, added: string[], output: Instruction[]): void {
     if (isPure(instruction) && 'result' in instruction) {
-      const key = this.#keyOf(instruction);
+      const key = this.#isCheap(instruction) ? `${this.#index} ${this.#keyOf(instruction)}` : this.#keyOf(instruction);
       const known = this.#known.get(key);
       if (known !== undefined) {
         this.#replace(instruction.result, known);
@@ -155,6 +158,25 @@ class Propagation {
       memory.learn(instruction.address, type, instruction.source);
     } else if (mayWrite(instruction)) memory.forget();
     return false;
+  }
+
+  /**
+   * What costs no more than holding its result in a register is united inside a block only: sums with a constant
+   * become part of addresses, comparisons part of branches.
+   */
+  #isCheap(instruction: Instruction): boolean {
+    switch (instruction.op) {
+      case 'compare':
+      case 'truncate':
+      case 'zeroExtend':
+        return true;
+      case 'add':
+        return this.#values.constant(instruction.right) !== undefined;
+      case 'addressOf':
+        return instruction.address.index === undefined;
+      default:
+        return false;
+    }
   }
 
   #keyOf(instruction: Instruction): string {

@@ -212,8 +212,9 @@ const ruleAdd: Rule = (v, { result, left, right, span }, c, type) => {
   const inner = v.definition(left);
   if (c !== undefined && inner?.op === 'add') {
     const first = v.constant(inner.right);
-    if (first !== undefined) {
-      return same({ op: 'add', result, left: inner.left, right: v.makeConstant(type, first + c), span });
+    const sum = first === undefined ? 0n : BigInt.asIntN(bitsOf[type], first + c);
+    if (first !== undefined && (v.usedOnce(left) || BigInt.asIntN(32, sum) === sum)) {
+      return same({ op: 'add', result, left: inner.left, right: v.makeConstant(type, sum), span });
     }
   }
   const negated = v.definition(right);

@@ -1,4 +1,4 @@
-import { allocatable } from './conventions.ts';
+import { allocatable, calleeSaved } from './conventions.ts';
 import { forEachRegister, type MachineFunction, mapRegisters, widthOf } from './machine.ts';
 import { firstVirtual, type Operand } from './operands.ts';
 import { buildRanges, covers, frequency, type LiveRange, lengthOf, overlaps, type Ranges, union } from './ranges.ts';
@@ -73,16 +73,49 @@ function moves(fn: MachineFunction, copiesOnly: boolean): Move[] {
   return list.sort((left, right) => right.weight - left.weight);
 }
 
+/** Where a register is written, and what is copied there: -1 when it is no copy. */
+interface Definition {
+  readonly position: number;
+  readonly source: number;
+}
+
+function definitionsOf(fn: MachineFunction, count: number): Definition[][] {
+  const definitions: Definition[][] = Array.from({ length: count }, () => []);
+  let position = 0;
+  for (const block of fn.blocks) {
+    for (const instruction of block.instructions) {
+      const [, from] = instruction.operands;
+      const source = instruction.copy && from?.kind === 'register' ? from.register : -1;
+      const at = instruction.assembly ? position : position + 1;
+      forEachRegister(instruction, (register, role) => {
+        if (role !== 'r') definitions[register]!.push({ position: at, source });
+      });
+      position += 2;
+    }
+  }
+  return definitions;
+}
+
+/**
+ * Unites both sides of moves where neither side is ever written while the other is alive, except by a move from it:
+ * then both hold the same value as long as they are alive together.
+ */
 function coalesce(fn: MachineFunction, { ranges, weights }: Ranges, unspillable: ReadonlySet<number>): Classes {
   const classes = new Classes(ranges.length);
+  const definitions = definitionsOf(fn, ranges.length);
+  const disturbs = (written: number, alive: number) =>
+    definitions[written]!.some(
+      ({ position, source }) => (source < 0 || classes.find(source) !== alive) && covers(ranges[alive]!, position),
+    );
   for (const move of moves(fn, true)) {
     const to = classes.find(move.to);
     const from = classes.find(move.from);
     if (to === from || to < firstVirtual || from < firstVirtual) continue;
     if (unspillable.has(to) || unspillable.has(from)) continue;
-    if (overlaps(ranges[to]!, ranges[from]!)) continue;
+    if (disturbs(to, from) || disturbs(from, to)) continue;
     ranges[to] = union(ranges[to]!, ranges[from]!);
     ranges[from] = { starts: [], ends: [] };
+    definitions[to]!.push(...definitions[from]!);
     weights[to]! += weights[from]!;
     if (widthOf(fn, from) > widthOf(fn, to)) fn.widths[to - firstVirtual] = widthOf(fn, from);
     classes.join(to, from);
@@ -168,7 +201,7 @@ function assign(
   const spilled: number[] = [];
   for (const { register } of order) {
     const range = ranges[register]!;
-    const chosen = choose(range, hints.get(register) ?? [], assignment, occupied);
+    const chosen = choose(register, range, hints, assignment, occupied, ranges);
     if (chosen === undefined) {
       if (unspillable.has(register)) throw new Error(`${fn.name}: no register for a reload`);
       spilled.push(register);
@@ -180,11 +213,10 @@ function assign(
   return { assignment, spilled };
 }
 
-/** For each virtual register, those it is moved to or from, best first. */
+/** For each register, those it is moved to or from, best first. */
 function collectHints(fn: MachineFunction, classes: Classes): Map<number, number[]> {
   const hints = new Map<number, number[]>();
   const note = (register: number, other: number) => {
-    if (register < firstVirtual) return;
     const known = hints.get(register);
     if (known) known.push(other);
     else hints.set(register, [other]);
@@ -199,17 +231,28 @@ function collectHints(fn: MachineFunction, classes: Classes): Map<number, number
   return hints;
 }
 
+/** A free register: one that saves a move, else one that no other range, still waiting and alive here, would rather have. */
 function choose(
+  register: number,
   range: LiveRange,
-  hints: readonly number[],
+  hints: ReadonlyMap<number, readonly number[]>,
   assignment: Int32Array,
   occupied: ReadonlyMap<number, Occupancy>,
+  ranges: readonly LiveRange[],
 ): number | undefined {
-  for (const hint of hints) {
+  for (const hint of hints.get(register) ?? []) {
     const wanted = assignment[hint]!;
     if (wanted >= 0 && occupied.get(wanted)?.isFree(range)) return wanted;
   }
-  return allocatable.find((candidate) => occupied.get(candidate)!.isFree(range));
+  let first: number | undefined;
+  for (const candidate of allocatable) {
+    if (!occupied.get(candidate)!.isFree(range)) continue;
+    if (first !== undefined && calleeSaved.includes(candidate)) return first;
+    first ??= candidate;
+    const rivals = hints.get(candidate) ?? [];
+    if (!rivals.some((rival) => assignment[rival] === -1 && overlaps(ranges[rival]!, range))) return candidate;
+  }
+  return first;
 }
 
 /** A `bind` says nothing when its register no longer held the value there: the place may belong to another by then. */

@@ -4,11 +4,10 @@ import { CodeAssembler } from './code.ts';
 import { interruptFrame, interruptPushes } from './conventions.ts';
 import type { Fixup } from './encode.ts';
 import { type Frame, layoutFrame } from './frame.ts';
-import { layoutBlocks } from './layout.ts';
-import type { MachineFunction, MachineInstruction } from './machine.ts';
-import { sameRegister } from './machine.ts';
+import { layoutBlocks, skipEmptyBlocks } from './layout.ts';
+import { blockLabel, blockOfLabel, type MachineFunction, type MachineInstruction, sameRegister } from './machine.ts';
 import { immediate, type Operand, rbp, rdi, register, rsp, target } from './operands.ts';
-import { blockLabel, type JumpTable } from './select.ts';
+import type { JumpTable } from './select.ts';
 import { invertedJumps } from './select-control.ts';
 import { follow, type Places, placesAtEntry } from './variable-flow.ts';
 
@@ -74,6 +73,7 @@ class Emitter {
     this.#line(this.#ir.span);
     if (this.#ir.convention !== 'naked') this.#prologue();
     const body = this.#code.mark();
+    const resolve = skipEmptyBlocks(this.#machine);
     const order = layoutBlocks(this.#machine);
     if (order[0] !== 0) this.#code.instruction('jmp', [target(blockLabel(0))]);
     order.forEach((block, index) => {
@@ -90,7 +90,7 @@ class Emitter {
       exceptionTable: this.#faults.map(({ mark, label }) => ({ at: marks[mark]!, fixup: labels.get(label)! })),
       jumpTables: jumpTables.map((table) => ({
         symbol: table.symbol,
-        offsets: table.labels.map((label) => labels.get(label)!),
+        offsets: table.labels.map((label) => labels.get(blockLabel(resolve(blockOfLabel(label)!)))!),
       })),
       frame: this.#frame,
       returns: this.#returns.map(({ at, end }) => ({ at: marks[at]!, end: marks[end]! })),
@@ -119,11 +119,11 @@ class Emitter {
       if (this.#isJumpTo(instruction, next) && at === instructions.length - 1) continue;
       // jcc next; jmp other -> jncc other
       const turned = invertedJumps.get(instruction.mnemonic);
-      if (turned && at === instructions.length - 2 && follower?.mnemonic === 'jmp') {
+      if (turned && at === instructions.length - 2 && isPlainJump(follower)) {
         const [to] = instruction.operands;
         if (next !== undefined && to?.kind === 'target' && to.label === blockLabel(next)) {
           this.#line(instruction.span);
-          this.#op(turned, follower.operands[0]!);
+          this.#op(turned, follower!.operands[0]!);
           continue;
         }
       }
@@ -163,7 +163,7 @@ class Emitter {
   /** Whether this `jmp` was merged into the conditional jump before it. */
   #wasTurned(instructions: readonly MachineInstruction[], at: number, next: number | undefined): boolean {
     const before = instructions[at - 1];
-    if (at !== instructions.length - 1 || instructions[at]!.mnemonic !== 'jmp' || !before || next === undefined) {
+    if (at !== instructions.length - 1 || !isPlainJump(instructions[at]) || !before || next === undefined) {
       return false;
     }
     const [to] = before.operands;
@@ -315,4 +315,9 @@ class Emitter {
     this.#op('add', register(rsp), immediate(8));
     this.#op('iretq');
   }
+}
+
+/** A jump to a place in the function, not through a table. */
+function isPlainJump(instruction: MachineInstruction | undefined): boolean {
+  return instruction?.mnemonic === 'jmp' && instruction.operands[0]?.kind === 'target';
 }

@@ -1,5 +1,6 @@
 import { backEdges } from './loops.ts';
-import type { MachineFunction } from './machine.ts';
+import { blockLabel, blockOfLabel, type MachineBlock, type MachineFunction, sameRegister } from './machine.ts';
+import { target } from './operands.ts';
 
 /**
  * The order in which blocks are emitted: reverse postorder with loops kept together, a loop's test at its end when
@@ -10,6 +11,41 @@ export function layoutBlocks(fn: MachineFunction): number[] {
   const hot = order.filter((block) => !fn.blocks[block]!.cold || block === 0);
   const cold = order.filter((block) => fn.blocks[block]!.cold && block !== 0);
   return [...rotateLoops(fn, hot), ...cold];
+}
+
+/** The only target of a block that does nothing but jump, or undefined. */
+function onlyJumps({ instructions }: MachineBlock): number | undefined {
+  const real = instructions.filter(
+    ({ mnemonic, copy, operands }) =>
+      mnemonic !== 'bind' && mnemonic !== 'keep' && !(copy && sameRegister(operands[0], operands[1])),
+  );
+  const [first] = real;
+  const [to] = first?.operands ?? [];
+  if (real.length !== 1 || first?.mnemonic !== 'jmp' || to?.kind !== 'target') return undefined;
+  return blockOfLabel(to.label);
+}
+
+/** Sends jumps past blocks that do nothing. Returns where a jump to a block ends up. */
+export function skipEmptyBlocks(fn: MachineFunction): (block: number) => number {
+  const targets = fn.blocks.map(onlyJumps);
+  const resolve = (block: number): number => {
+    let current = block;
+    for (let steps = 0; steps < targets.length; steps++) {
+      const next = targets[current];
+      if (next === undefined || current === 0) break;
+      current = next;
+    }
+    return current;
+  };
+  for (const block of fn.blocks) {
+    block.successors = block.successors.map(resolve);
+    for (const instruction of block.instructions) {
+      const [to] = instruction.operands;
+      const from = to?.kind === 'target' ? blockOfLabel(to.label) : undefined;
+      if (from !== undefined) instruction.operands = [target(blockLabel(resolve(from)))];
+    }
+  }
+  return resolve;
 }
 
 function reversePostorder(fn: MachineFunction): number[] {

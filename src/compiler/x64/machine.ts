@@ -34,10 +34,17 @@ export interface AssemblyTemplate {
 
 export interface MachineBlock {
   readonly instructions: MachineInstruction[];
-  readonly successors: readonly number[];
+  successors: readonly number[];
   /** nesting of loops around the block */
   readonly depth: number;
   readonly cold: boolean;
+}
+
+export const blockLabel = (index: number): string => `b${index}`;
+
+/** The block that a label names, or undefined when it is another label of the function. */
+export function blockOfLabel(label: string): number | undefined {
+  return /^b\d+$/.test(label) ? Number(label.slice(1)) : undefined;
 }
 
 export interface MachineFunction {

@@ -135,7 +135,7 @@ export function overlaps(left: LiveRange, right: LiveRange): boolean {
   return false;
 }
 
-/** The union of two ranges that do not overlap. */
+/** Every position that is in one of two ranges. */
 export function union(left: LiveRange, right: LiveRange): LiveRange {
   const merged: LiveRange = { starts: [], ends: [] };
   let i = 0;
@@ -145,7 +145,7 @@ export function union(left: LiveRange, right: LiveRange): LiveRange {
     const start = takeLeft ? left.starts[i]! : right.starts[j]!;
     const end = takeLeft ? left.ends[i++]! : right.ends[j++]!;
     const last = merged.ends.length - 1;
-    if (last >= 0 && merged.ends[last] === start) merged.ends[last] = end;
+    if (last >= 0 && merged.ends[last]! >= start) merged.ends[last] = Math.max(merged.ends[last]!, end);
     else {
       merged.starts.push(start);
       merged.ends.push(end);
@@ -161,6 +161,13 @@ export function lengthOf(range: LiveRange): number {
   return total;
 }
 
-export function covers(range: LiveRange, position: number): boolean {
-  return range.starts.some((start, index) => start <= position && position < range.ends[index]!);
+export function covers({ starts, ends }: LiveRange, position: number): boolean {
+  let low = 0;
+  let high = starts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ends[middle]! > position) high = middle;
+    else low = middle + 1;
+  }
+  return low < starts.length && starts[low]! <= position;
 }

@@ -1,7 +1,8 @@
 import type { Condition, Instruction, SwitchCase, Terminator } from '../ir/module.ts';
 import { argumentRegisters, callerSaved, resultRegisters } from './conventions.ts';
+import { blockLabel } from './machine.ts';
 import { immediate, type Operand, register, target, type Width } from './operands.ts';
-import { blockLabel, type Selector } from './select.ts';
+import type { Selector } from './select.ts';
 import { inverted, selectComparison, selectCopy, suffixes } from './select-arithmetic.ts';
 
 /** Emits calls; false for other instructions. */

@@ -57,8 +57,6 @@ export function isBarrier(instruction: Instruction): boolean {
   return !isRemovable(instruction);
 }
 
-export const blockLabel = (index: number): string => `b${index}`;
-
 interface Place {
   readonly block: number;
   readonly index: number;
