@@ -35,7 +35,7 @@ export interface CpuOptions {
   readonly memoryBytes: number;
   /** The machine around. */
   readonly bus: CpuBus;
-  /** `auto` translates hot code, `translator` all code it can. The guest sees no difference. */
+  /** `auto` (the default) translates hot code, `translator` all code it can. The guest sees no difference. */
   readonly engine?: Engine;
   /** How eagerly hot code is translated, instead of what `engine` stands for. */
   readonly translator?: Partial<TranslatorOptions>;
@@ -122,7 +122,7 @@ export class Cpu {
   /** The fault being reported came from an operand whose base register decides between #SS and #GP. */
   #operandFault = false;
 
-  constructor({ memoryBytes, bus, engine = 'interpreter', translator }: CpuOptions) {
+  constructor({ memoryBytes, bus, engine = 'auto', translator }: CpuOptions) {
     this.state = new CpuState(memoryBytes);
     this.memory = this.state.memory;
     this.bus = bus;
@@ -362,6 +362,7 @@ export class Cpu {
         return this.#link(this.#record);
       case R.EXIT.LOOKUP:
         this.#next = this.#lookup();
+        this.#reached(this.#next);
         return this.#next === 0 ? this.#deliverPending() : undefined;
       case R.EXIT.RELOOKUP:
         return this.#relookup(this.#record);
@@ -388,10 +389,13 @@ export class Cpu {
   /** The end of a slice shows where time is spent. */
   #sample(): void {
     this.#next = this.#record;
-    if (this.translator === undefined) return;
-    const { generation } = this.#cache;
-    if (this.#lookup() === this.#record) this.translator.sample(this.#page!, this.#record);
-    if (this.#cache.generation !== generation) this.#next = 0;
+    if (this.translator !== undefined && this.#lookup() === this.#record)
+      this.translator.sample(this.#page!, this.#record);
+  }
+
+  /** Control came to a record by a way that was not linked yet. */
+  #reached(record: number): void {
+    if (record !== 0 && this.translator?.isEager) this.translator.sample(this.#page!, record);
   }
 
   #link(stub: number): RunExit | undefined {
@@ -400,6 +404,7 @@ export class Cpu {
     if (record === 0) return this.#deliverPending();
     if (this.#cache.generation === generation) this.#cache.link(stub, record);
     this.#next = record;
+    this.#reached(record);
     return undefined;
   }
 

@@ -1,5 +1,5 @@
 import type { CpuBus } from '../../src/cpu/bus.ts';
-import { Cpu, type Engine } from '../../src/cpu/cpu.ts';
+import { Cpu, type CpuOptions } from '../../src/cpu/cpu.ts';
 
 export const CODE = 0x10000;
 export const DATA = 0x200000;
@@ -25,9 +25,16 @@ export function longModeCpu(
   code: readonly number[],
   bus: CpuBus = emptyBus,
   memoryBytes = 8 << 20,
-  engine: Engine = 'auto',
+  options: Pick<CpuOptions, 'engine' | 'translator'> = {},
 ): Cpu {
-  const cpu = new Cpu({ memoryBytes, bus, engine });
+  const cpu = new Cpu({ memoryBytes, bus, ...options });
+  enterLongMode(cpu, code);
+  return cpu;
+}
+
+/** Puts any processor, used or new, into the state of `longModeCpu`. */
+export function enterLongMode(cpu: Cpu, code: readonly number[]): void {
+  cpu.reset();
   const { state } = cpu;
   const words = new DataView(state.guestRam.buffer, state.guestRam.byteOffset);
   words.setBigUint64(TABLES, BigInt(TABLES + 0x1000) | 7n, true);
@@ -49,6 +56,5 @@ export function longModeCpu(
   state.rflags = 2;
   state.rip = BigInt(CODE);
   state.setGpr(4, BigInt(CODE - 0x1000));
-  cpu.system.refresh();
-  return cpu;
+  cpu.refresh();
 }

@@ -91,6 +91,11 @@ export class Translator {
     this.#enqueue(page, record);
   }
 
+  /** Whatever control reaches is to be sampled. */
+  get isEager(): boolean {
+    return this.options.threshold === 1;
+  }
+
   #isHead(record: number): boolean {
     return this.#state.i32[(record + R.HANDLER) >> 2] === R.PSEUDO.region;
   }
@@ -177,6 +182,7 @@ export class Translator {
     this.#installed.clear();
     this.#samples.clear();
     this.#refused.clear();
+    this.#drops.clear();
     this.#queue = [];
   }
 }
