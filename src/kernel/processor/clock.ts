@@ -1,31 +1,78 @@
 /** Time: the TSC, measured against the 8254 once, and the timer interrupt that drives scheduling. */
-import { cpu, u32, u64 } from '#dialect';
+import { cpu, pause, u32, u64 } from '#dialect';
+import { greater, lesser } from '../memory/layout.ts';
 import { measuredTimerCounts, startPeriodicTimer, startTimerMeasurement } from './local-apic.ts';
 import { isCountdownOver, PIT_HZ, startCountdown } from './pit8254.ts';
 
 export const NANOSECONDS = 1_000_000_000n;
 /** Timer interrupts a second. */
 export const TICK_HZ = 1000n;
-/** How much of a second the measurement takes, as a divisor. */
-const MEASUREMENT = 200;
+/** How much of a second a measurement takes, as a divisor: against the 8254, and against a TSC of known frequency. */
+const PIT_MEASUREMENT = 200;
+const TSC_MEASUREMENT = 10_000n;
+/** Spins between two looks at a clock: looking is slow, above all under emulation. */
+const SPINS = 200;
+/** CPUID leaf 15H: the TSC's frequency as a ratio to the crystal's. */
+const TSC_LEAF = 0x15;
 
 let tscStart: u64 = 0n;
 /** TSC counts and APIC timer counts in a second. */
 let tscHz: u64 = 1n;
 let timerHz: u64 = 1n;
 
-/** Measures both clocks; time starts at zero here. */
+/** Finds out how fast both clocks run; time starts at zero here. */
 export function calibrateClocks(): void {
+  tscHz = announcedTscFrequency();
+  if (tscHz === 0n) measureAgainstPit();
+  else measureAgainstTsc();
+  tscStart = cpu.rdtsc();
+}
+
+/** The frequency that CPUID gives, in Hz; 0 when it does not. */
+function announcedTscFrequency(): u64 {
+  if (cpu.cpuidEax(0, 0) < TSC_LEAF) return 0n;
+  const denominator = cpu.cpuidEax(TSC_LEAF, 0);
+  const numerator = cpu.cpuidEbx(TSC_LEAF, 0);
+  const crystal = cpu.cpuidEcx(TSC_LEAF, 0);
+  if (denominator === 0 || numerator === 0 || crystal === 0) return 0n;
+  return u64(u64(u64(crystal) * u64(numerator)) / u64(denominator));
+}
+
+/** Takes the middle one of three measurements: a host that pauses the machine in one of them does not matter. */
+function measureAgainstPit(): void {
+  const first = measureOnce();
+  const second = measureOnce();
+  const third = measureOnce();
+  tscHz = greater(lesser(first, second), lesser(greater(first, second), third));
+  timerHz = u64(u64(timerHz * tscHz) / third);
+}
+
+/** The TSC's frequency; sets the APIC timer's from the same stretch of time. */
+function measureOnce(): u64 {
   startTimerMeasurement();
-  startCountdown(u32(PIT_HZ / MEASUREMENT));
+  startCountdown(u32(PIT_HZ / PIT_MEASUREMENT));
   const before = cpu.rdtsc();
   const countsBefore = measuredTimerCounts();
-  while (!isCountdownOver());
+  while (!isCountdownOver()) spin();
   const after = cpu.rdtsc();
   const counts = u32(measuredTimerCounts() - countsBefore);
-  tscHz = u64(u64(after - before) * u64(MEASUREMENT));
-  timerHz = u64(u64(counts) * u64(MEASUREMENT));
-  tscStart = after;
+  timerHz = u64(u64(counts) * u64(PIT_MEASUREMENT));
+  return u64(u64(after - before) * u64(PIT_MEASUREMENT));
+}
+
+function measureAgainstTsc(): void {
+  startTimerMeasurement();
+  const wanted = u64(tscHz / TSC_MEASUREMENT);
+  const before = cpu.rdtsc();
+  const countsBefore = measuredTimerCounts();
+  while (u64(cpu.rdtsc() - before) < wanted) spin();
+  const elapsed = u64(cpu.rdtsc() - before);
+  const counts = u32(measuredTimerCounts() - countsBefore);
+  timerHz = u64(u64(u64(counts) * tscHz) / elapsed);
+}
+
+function spin(): void {
+  for (let round: u32 = 0; round < SPINS; round++) pause();
 }
 
 export function startTicking(): void {
