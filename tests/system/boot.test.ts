@@ -22,7 +22,7 @@ async function run(
   return { machine, stop, text: machine.serial.text.replaceAll('\r', '') };
 }
 
-const after = (text: string, line: string): string => text.slice(text.indexOf(`${line}\n`) + line.length + 1);
+const behind = (text: string, line: string): string => text.slice(text.indexOf(`${line}\n`) + line.length + 1);
 
 describe('the compiled kernel on our machine', () => {
   it('boots, runs init, and powers off with its status', async () => {
@@ -35,11 +35,11 @@ describe('the compiled kernel on our machine', () => {
 
   it('lists every process and thread that exists, and only those', async () => {
     const { text } = await run('');
-    const threads = after(text, '  TID   PID S PRIORITY  TICKS').split('\n').slice(0, 5);
+    const threads = behind(text, '  TID   PID S PRIORITY  TICKS').split('\n').slice(0, 5);
     expect(threads.map((line) => line.trim().split(/\s+/).slice(0, 3))).toEqual(
       [1, 2, 3, 4, 5].map((tid) => [String(tid), '1', 'R']),
     );
-    const processes = after(text, '  PID  PPID S THREADS PAGES NAME').split('\n').slice(0, 2);
+    const processes = behind(text, '  PID  PPID S THREADS PAGES NAME').split('\n').slice(0, 2);
     expect(processes.map((line) => line.trim().split(/\s+/))).toEqual([
       ['1', '0', 'R', '1', expect.any(String), 'init'],
       ['9', '1', 'R', '1', expect.any(String), 'init'],
@@ -59,7 +59,7 @@ describe('the compiled kernel on our machine', () => {
     const multiboot = await run('init=/bin/hello', { protocol: 'multiboot' });
     expect(pvh.text).toContain('entered by PVH');
     expect(multiboot.text).toContain('entered by Multiboot');
-    expect(after(multiboot.text, 'BOOTOK')).toBe(after(pvh.text, 'BOOTOK'));
+    expect(behind(multiboot.text, 'BOOTOK')).toBe(behind(pvh.text, 'BOOTOK'));
   });
 
   it('works with little memory and with much', async () => {
@@ -74,7 +74,7 @@ describe('init= on the command line', () => {
   it('chooses the program and gives it its arguments', async () => {
     const { stop, text } = await run('quiet init=/bin/hello one  two three');
     expect(stop).toEqual({ reason: 'power-off', status: 7 });
-    expect(after(text, 'BOOTOK')).toMatch(/^hello from process 1 one two three\n/);
+    expect(behind(text, 'BOOTOK')).toMatch(/^hello from process 1 one two three\n/);
   });
 
   it('says in one line why a program cannot be started', async () => {

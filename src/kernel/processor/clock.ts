@@ -2,13 +2,13 @@
 import { cpu, pause, u32, u64 } from '#dialect';
 import { greater, lesser } from '../memory/layout.ts';
 import { measuredTimerCounts, startPeriodicTimer, startTimerMeasurement } from './local-apic.ts';
-import { isCountdownOver, PIT_HZ, startCountdown } from './pit8254.ts';
+import { countedClocks, PIT_HZ, startCounting } from './pit8254.ts';
 
 export const NANOSECONDS = 1_000_000_000n;
 /** Timer interrupts a second. */
 export const TICK_HZ = 1000n;
-/** How much of a second a measurement takes, as a divisor: against the 8254, and against a TSC of known frequency. */
-const PIT_MEASUREMENT = 200;
+/** How long a measurement takes: in clocks of the 8254 (5 ms), and as a part of a second by a TSC of known frequency. */
+const MEASURED_CLOCKS = 5966;
 const TSC_MEASUREMENT = 10_000n;
 /** Spins between two looks at a clock: looking is slow, above all under emulation. */
 const SPINS = 200;
@@ -24,7 +24,7 @@ let timerHz: u64 = 1n;
 export function calibrateClocks(): void {
   tscHz = announcedTscFrequency();
   if (tscHz === 0n) measureAgainstPit();
-  else measureAgainstTsc();
+  measureAgainstTsc();
   tscStart = cpu.rdtsc();
 }
 
@@ -44,20 +44,20 @@ function measureAgainstPit(): void {
   const second = measureOnce();
   const third = measureOnce();
   tscHz = greater(lesser(first, second), lesser(greater(first, second), third));
-  timerHz = u64(u64(timerHz * tscHz) / third);
 }
 
-/** The TSC's frequency; sets the APIC timer's from the same stretch of time. */
+/** The TSC's frequency in Hz by the 8254. */
 function measureOnce(): u64 {
-  startTimerMeasurement();
-  startCountdown(u32(PIT_HZ / PIT_MEASUREMENT));
+  startCounting();
+  const clocksBefore = countedClocks();
   const before = cpu.rdtsc();
-  const countsBefore = measuredTimerCounts();
-  while (!isCountdownOver()) spin();
-  const after = cpu.rdtsc();
-  const counts = u32(measuredTimerCounts() - countsBefore);
-  timerHz = u64(u64(counts) * u64(PIT_MEASUREMENT));
-  return u64(u64(after - before) * u64(PIT_MEASUREMENT));
+  let clocks: u32 = 0;
+  while (clocks < MEASURED_CLOCKS) {
+    spin();
+    clocks = u32(countedClocks() - clocksBefore);
+  }
+  const elapsed = u64(cpu.rdtsc() - before);
+  return u64(u64(elapsed * u64(PIT_HZ)) / u64(clocks));
 }
 
 function measureAgainstTsc(): void {
