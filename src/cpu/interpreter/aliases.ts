@@ -40,7 +40,7 @@ function aliasOf(form: Form, memory: boolean): Alias {
     const swapped = byName.get([form.mnemonic, renamed[1], renamed[0]].join('_'));
     if (swapped) return { form: swapped.index, changes: changes | ALIAS.swap };
   }
-  const name = [form.mnemonic, ...renamed].join('_');
+  const name = form.mnemonic === 'NOP' ? 'NOP' : [form.mnemonic, ...renamed].join('_');
   const canonical = byName.get(name);
   return canonical ? { form: canonical.index, changes } : { form: form.index, changes: 0 };
 }

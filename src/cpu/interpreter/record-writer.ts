@@ -41,6 +41,8 @@ class FormFacts {
   readonly shift: boolean;
   readonly implicitSegment: boolean;
   readonly popsToMemory: boolean;
+  /** Its operand is neither read nor written. */
+  readonly hint: boolean;
   /** Needs CR0.EM and TS clear and CR4.OSFXSR set. */
   readonly usesSse: boolean;
 
@@ -59,6 +61,7 @@ class FormFacts {
     this.secondImmediate = form.mnemonic === 'ENTER';
     this.shift = isImmediateShift(form);
     this.implicitSegment = form.string || form.mnemonic === 'XLAT';
+    this.hint = form.mnemonic === 'NOP';
     this.popsToMemory = form.mnemonic === 'POP';
     const sse = form.feature === 'sse' || form.feature === 'sse2';
     this.usesSse = sse && (find('VWU') !== undefined || /MXCSR|MASKMOV/.test(form.mnemonic));
@@ -135,6 +138,7 @@ export class RecordWriter {
 
   /** @returns whether the run goes on behind this instruction */
   add(instruction: Instruction, offset: number, length: number): boolean {
+    if (FACTS[instruction.form]!.hint) instruction.memory = false;
     const key = instruction.form * 2 + Number(instruction.memory);
     const form = CANONICAL_FORM[key]!;
     const facts = FACTS[form]!;
