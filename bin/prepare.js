@@ -39,7 +39,7 @@ async function buildDist() {
   const { build } = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href);
   await build({
     absWorkingDir: root,
-    entryPoints: { index: 'src/index.ts', cli: 'src/cli/main.ts' },
+    entryPoints: { index: 'src/index.ts', cli: 'src/cli/main.ts', interpreter: 'src/cpu/interpreter/stored.ts' },
     outdir: 'dist',
     bundle: true,
     splitting: true,
@@ -50,6 +50,8 @@ async function buildDist() {
     sourcemap: true,
     logLevel: 'error',
   });
+  const { storeInterpreter } = await import(pathToFileURL(join(root, 'dist/interpreter.js')).href);
+  writeFileSync(join(root, 'dist/interpreter.bin'), storeInterpreter());
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, '');
 }

@@ -4,6 +4,7 @@ import { Cpu } from '../cpu/cpu.ts';
 import { CaseError, formatResult, type InstructionCase, parseBytes, parseCase } from '../debugger/cases/case.ts';
 import { CaseMachine } from '../debugger/cases/case-machine.ts';
 import { caseReport, disassembly, type ReportLine } from '../debugger/cases/report.ts';
+import { offerStoredInterpreter } from './stored-interpreter.ts';
 
 const DETAILS = `
 The bytes run in 64-bit user mode, at 10000800 in a page of INT3 instructions; reaching one of them ends the run. Data pages are
@@ -46,7 +47,10 @@ export function execCommand(): Command {
     );
 }
 
-const newMachine = () => new CaseMachine((options) => new Cpu(options));
+function newMachine(): CaseMachine {
+  offerStoredInterpreter();
+  return new CaseMachine((options) => new Cpu(options));
+}
 
 /** @throws CaseError */
 function execute(hex: string | undefined, state: readonly string[]): void {

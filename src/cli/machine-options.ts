@@ -5,6 +5,7 @@ import { Machine } from '../machine/machine.ts';
 import type { TypedInput } from '../machine/serial-console.ts';
 import { fileError } from './failure.ts';
 import { buildImages, KERNEL_FILE, packageRoot } from './images.ts';
+import { offerStoredInterpreter } from './stored-interpreter.ts';
 
 /** What every verb that powers a machine on lets the user choose. */
 export interface MachineFlags {
@@ -52,6 +53,7 @@ export async function openMachine(imagePath: string | undefined, flags: MachineF
   const image = own?.kernel ?? readInput('image', imagePath!);
   const imageName = imagePath === undefined ? KERNEL_FILE : basename(imagePath);
   const initrd = flags.initrd === undefined ? own?.initramfs : readInput('initrd', flags.initrd);
+  offerStoredInterpreter();
   const machine = new Machine(image, {
     memory: flags.memory,
     commandLine: flags.append,

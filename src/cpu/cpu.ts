@@ -5,7 +5,7 @@ import { DecodeError, Decoder } from './decode/decoder.ts';
 import { FORMS } from './decode/forms.ts';
 import { Instruction } from './decode/instruction.ts';
 import { CodeCache, type CodePage, UNFETCHABLE } from './interpreter/code-cache.ts';
-import { generateInterpreter, type Handlers } from './interpreter/generate.ts';
+import { interpreterModule } from './interpreter/instance.ts';
 import { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
 import { DEVICE_HOST } from './interpreter/shared-functions.ts';
@@ -70,16 +70,6 @@ export interface CpuEvent {
 
 type Run = (record: number, ticks: number) => number;
 
-let shared: { handlers: Handlers; module: WebAssembly.Module } | undefined;
-
-function interpreter(): { handlers: Handlers; module: WebAssembly.Module } {
-  if (shared === undefined) {
-    const handlers = generateInterpreter();
-    shared = { handlers, module: new WebAssembly.Module(handlers.bytes) };
-  }
-  return shared;
-}
-
 /**
  * The processor: drives the interpreter, hands rare instructions to their TypeScript functions, and takes faults and interrupts.
  *
@@ -137,7 +127,7 @@ export class Cpu {
     this.system.memory.onCodeWrite = (physical, bytes) => this.#cache.invalidate(physical, bytes);
     this.state.set('stringLimit', STRING_LIMIT);
     this.#writeFixedRecords();
-    const { handlers, module } = interpreter();
+    const { handlers, module } = interpreterModule();
     this.#writer = new RecordWriter(this.state, handlers);
     const source = {
       fetchBehind: (page: CodePage, offset: number) => this.#fetchBehind(page, offset),
