@@ -21,8 +21,11 @@ export interface CpuBus {
   acknowledgeInterrupt(): number;
 }
 
-/** A fault that an instruction written in TypeScript raises: the driver restores RIP and delivers it. */
-export class GuestException extends Error {
+/**
+ * A fault that an instruction written in TypeScript raises: the driver restores RIP and delivers it. It is thrown in the guest's
+ * ordinary business and so is no Error: recording the host's stack would cost more than all the rest of a page fault.
+ */
+export class GuestException {
   readonly vector: number;
   readonly errorCode: number | undefined;
   readonly address: bigint | undefined;
@@ -33,7 +36,6 @@ export class GuestException extends Error {
    * @param address linear address for CR2, page faults only
    */
   constructor(vector: number, errorCode?: number, address?: bigint) {
-    super(`exception ${vector}`);
     this.vector = vector;
     this.errorCode = errorCode;
     this.address = address;

@@ -3,7 +3,9 @@
 import { type CpuBus, GuestException } from '../bus.ts';
 import { CODE_GRANULES } from '../layout.ts';
 import type { CpuState } from '../state.ts';
-import { Access, type PageWalker } from './page-walk.ts';
+import { generalProtection } from './faults.ts';
+import { Access } from './page-walk.ts';
+import { Fill, type Tlb } from './tlb.ts';
 import { Vector } from './vectors.ts';
 
 const PAGE = 4096;
@@ -22,12 +24,12 @@ export class LinearMemory {
   onWrite: ((address: bigint, bytes: number) => void) | undefined;
 
   readonly #state: CpuState;
-  readonly #walker: PageWalker;
+  readonly #tlb: Tlb;
   readonly #bus: CpuBus;
 
-  constructor(state: CpuState, walker: PageWalker, bus: CpuBus) {
+  constructor(state: CpuState, tlb: Tlb, bus: CpuBus) {
     this.#state = state;
-    this.#walker = walker;
+    this.#tlb = tlb;
     this.#bus = bus;
   }
 
@@ -118,12 +120,18 @@ export class LinearMemory {
     if (crosses(address, length)) this.translate((address + BigInt(length - 1)) & ~0xfffn, access);
   }
 
-  /** @returns the physical address @throws GuestException #PF */
+  /** @returns the physical address @throws GuestException #PF, or #GP(0) for an address that is not canonical */
   translate(address: bigint, access: number): number {
     const low = Number(BigInt.asIntN(32, address));
     const high = Number(BigInt.asIntN(32, address >> 32n));
-    if (this.#walker.walk(low, high, access)) return this.#walker.physical;
-    throw new GuestException(Vector.PAGE_FAULT, this.#walker.errorCode, BigInt.asUintN(64, address));
+    const known = this.#tlb.probe(low, high, access);
+    if (known >= 0) return known;
+    const result = this.#tlb.fill(low, high, access);
+    if (result === Fill.PAGE_FAULT) {
+      throw new GuestException(Vector.PAGE_FAULT, this.#tlb.errorCode, BigInt.asUintN(64, address));
+    }
+    if (result === Fill.NON_CANONICAL) throw generalProtection();
+    return this.#tlb.physical;
   }
 
   #readPhysical(physical: number, width: Width): bigint {

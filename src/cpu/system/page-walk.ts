@@ -162,7 +162,7 @@ export class PageWalker {
     const pdpteHigh = this.#pdptes[index * 2 + 1] as number;
     levels?.push({ structure: 'PDPT', index, entryAddress: index, entry: entryValue(pdpteLow, pdpteHigh) });
     if ((pdpteLow & PRESENT) === 0) return this.#fault(access, 0);
-    const table = ((pdpteLow & 0xffff_f000) >>> 0) + (pdpteHigh & ADDRESS_HIGH) * 2 ** 32;
+    const table = ((pdpteLow & 0xffff_f000) >>> 0) + (pdpteHigh & ADDRESS_HIGH) * 0x1_0000_0000;
     return this.#walk64(low, 0, access, update, levels, 2, table);
   }
 
@@ -195,14 +195,14 @@ export class PageWalker {
       if (leaf) {
         if (!this.#permits(access, rights, noExecute !== 0)) return this.#fault(access, PRESENT);
         this.#finish(entryLow, access, rights, address, update);
-        const shift = 3 + level * 9;
-        this.pageShift = shift;
-        const base = ((entryLow & 0xffff_f000 & -(2 ** shift)) >>> 0) + (entryHigh & ADDRESS_HIGH) * 2 ** 32;
-        this.physical = base + (low & (2 ** shift - 1));
+        this.pageShift = 3 + level * 9;
+        const offsetMask = (1 << this.pageShift) - 1;
+        const base = ((entryLow & 0xffff_f000 & ~offsetMask) >>> 0) + (entryHigh & ADDRESS_HIGH) * 0x1_0000_0000;
+        this.physical = base + (low & offsetMask);
         return true;
       }
       if (update && (entryLow & ACCESSED) === 0) this.#setFlags(address, entryLow | ACCESSED);
-      table = ((entryLow & 0xffff_f000) >>> 0) + (entryHigh & ADDRESS_HIGH) * 2 ** 32;
+      table = ((entryLow & 0xffff_f000) >>> 0) + (entryHigh & ADDRESS_HIGH) * 0x1_0000_0000;
     }
   }
 
@@ -270,11 +270,11 @@ export class PageWalker {
 
   /** Where there is no RAM a read gives all ones, here as everywhere. */
   #word(address: number): number {
-    return address < this.#ramBytes ? (this.#words[address / 4] as number) : -1;
+    return address < this.#ramBytes ? (this.#words[address >>> 2] as number) : -1;
   }
 
   #setFlags(address: number, entryLow: number): void {
-    this.#words[address / 4] = entryLow;
+    this.#words[address >>> 2] = entryLow;
   }
 }
 

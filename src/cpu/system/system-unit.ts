@@ -53,7 +53,7 @@ export class SystemUnit {
     this.hooks = hooks;
     this.walker = new PageWalker(state);
     this.tlb = new Tlb(state, this.walker);
-    this.memory = new LinearMemory(state, this.walker, bus);
+    this.memory = new LinearMemory(state, this.tlb, bus);
     this.segments = new Segmentation(state, this.memory);
     this.events = new EventDelivery(state, this.memory, this.segments);
     this.debug = new DebugRegisters(state, this.tlb);

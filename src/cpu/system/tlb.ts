@@ -90,6 +90,15 @@ export class Tlb {
     return Fill.RAM;
   }
 
+  /** @returns the physical address when an entry allows the access at full speed, else -1 */
+  probe(low: number, high: number, access: number): number {
+    const table = mmuIndex(access) * 2 + ((access & Access.WRITE) === 0 ? 0 : 1);
+    const slot = table * TLB_ENTRIES + ((low >>> 12) & (TLB_ENTRIES - 1));
+    const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
+    if (this.#words[word] !== (low & ~0xfff) || this.#words[word + 1] !== high) return -1;
+    return (this.#words[word + TLB_PHYSICAL_PAGE / 4] as number) * 4096 + (low & 0xfff);
+  }
+
   #enter(low: number, high: number, access: number): void {
     const walker = this.#walker;
     const index = mmuIndex(access);
