@@ -1,7 +1,8 @@
 import { fstatSync, readFileSync } from 'node:fs';
 import type { Machine } from '../machine/machine.ts';
+import { type ProcessTime, processTime } from './process-time.ts';
+import { TerminalEscape } from './terminal-escape.ts';
 
-const CONTROL_A = 0x01;
 const ESCAPE_HELP = '\r\nCtrl-A x  leave the machine\r\nCtrl-A a  type Ctrl-A\r\nCtrl-A h  show this\r\n';
 
 const FLUSH_SIZE = 4096;
@@ -14,13 +15,13 @@ const PIPE_GRACE = 30;
  * is repeatable; a pipe is typed as it comes.
  */
 export class HostConsole {
-  /** Milliseconds from the start of the process to the first byte of output, or undefined. */
-  firstOutput: number | undefined;
+  /** When the first byte of output came, or undefined. */
+  firstOutput: ProcessTime | undefined;
 
   readonly #machine: Machine;
   readonly #leave: () => void;
   #pending: number[] = [];
-  #escaped = false;
+  readonly #escape = new TerminalEscape();
   #flushScheduled = false;
 
   /** @param leave called when the user asks to leave, and when nobody reads the output any more */
@@ -79,29 +80,14 @@ export class HostConsole {
   }
 
   #typed(bytes: Buffer): void {
-    const passed: number[] = [];
-    for (const byte of bytes) {
-      if (this.#escaped) {
-        this.#escaped = false;
-        this.#escapeCommand(byte, passed);
-      } else if (byte === CONTROL_A) {
-        this.#escaped = true;
-      } else {
-        passed.push(byte);
-      }
-    }
-    if (passed.length > 0) this.#machine.serial.type(new Uint8Array(passed));
-  }
-
-  #escapeCommand(byte: number, passed: number[]): void {
-    const command = String.fromCharCode(byte);
-    if (command === 'x') this.#leave();
-    else if (command === 'a' || byte === CONTROL_A) passed.push(CONTROL_A);
-    else if (command === 'h') process.stdout.write(ESCAPE_HELP);
+    const { passed, command } = this.#escape.filter(bytes);
+    if (passed.length > 0) this.#machine.serial.type(passed);
+    if (command === 'leave') this.#leave();
+    else if (command === 'help') process.stdout.write(ESCAPE_HELP);
   }
 
   #output(byte: number): void {
-    this.firstOutput ??= performance.now();
+    this.firstOutput ??= processTime();
     this.#pending.push(byte);
     if (this.#pending.length >= FLUSH_SIZE) {
       this.#flush();

@@ -1,6 +1,7 @@
 import { chalkStderr } from 'chalk';
 import type { Machine } from '../machine/machine.ts';
 import { describeStop, exitCodeOf, type Stop } from '../machine/stop.ts';
+import { type ProcessTime, processTime } from './process-time.ts';
 
 /** What `--stats` tells about a run. */
 export interface RunReport {
@@ -13,7 +14,9 @@ export interface RunReport {
   readonly hostSeconds: number;
   readonly mips: number;
   /** From the start of the process to the first byte of output; null when there was none. */
-  readonly firstOutputSeconds: number | null;
+  readonly firstOutput: ProcessTime | null;
+  /** From the start of the process to the end of the run. */
+  readonly total: ProcessTime;
   readonly stateHash: string;
 }
 
@@ -22,7 +25,7 @@ export function reportRun(
   machine: Machine,
   stop: Stop,
   milliseconds: number,
-  firstOutput: number | undefined,
+  firstOutput: ProcessTime | undefined,
 ): RunReport {
   const { instructions, clock } = machine;
   return {
@@ -33,7 +36,8 @@ export function reportRun(
     idleNanoseconds: clock.idle,
     hostSeconds: round(milliseconds / 1000),
     mips: round(instructions / milliseconds / 1000),
-    firstOutputSeconds: firstOutput === undefined ? null : round(firstOutput / 1000),
+    firstOutput: firstOutput ?? null,
+    total: processTime(),
     stateHash: machine.stateHash(),
   };
 }
@@ -45,11 +49,16 @@ export function formatReport(report: RunReport, stop: Stop): string {
     ['stopped', `the machine ${describeStop(stop)}`],
     ['virtual time', `${seconds(report.virtualNanoseconds)}, ${seconds(report.idleNanoseconds)} of it halted`],
     ['host time', `${report.hostSeconds} s, ${report.mips} MIPS`],
-    ['first output', report.firstOutputSeconds === null ? 'none' : `${report.firstOutputSeconds} s after start`],
+    ['first output', report.firstOutput === null ? 'none' : formatTime(report.firstOutput)],
+    ['total', formatTime(report.total)],
     ['state hash', report.stateHash],
     ['instructions', String(report.instructions)],
   ];
   return rows.map(([name, value]) => `${chalkStderr.dim(name)} ${value}\n`).join('');
+}
+
+function formatTime({ elapsed, processor }: ProcessTime): string {
+  return `${elapsed} s after start, ${processor} s of processor time`;
 }
 
 function round(value: number): number {
