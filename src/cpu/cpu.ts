@@ -57,6 +57,7 @@ const SLICE = 200_000;
 const NO_TICKS = -MARGIN;
 const STRING_LIMIT = 65536;
 const FETCH_CACHE = 1024;
+const RIP_WORD = FIELDS.rip.address >> 2;
 
 /** An exception or interrupt that is about to be delivered. */
 export interface CpuEvent {
@@ -176,7 +177,7 @@ export class Cpu {
   /** Executes exactly one instruction, or delivers one event. */
   step(): RunExit {
     this.#next = 0;
-    if (this.state.get('halted') !== 0 && !this.system.eventPending) return { reason: 'halt' };
+    if (this.state.halted !== 0 && !this.system.eventPending) return { reason: 'halt' };
     const exit = this.system.eventPending
       ? { reason: this.system.takeEvent() ? ('budget' as const) : ('shutdown' as const) }
       : (this.#single() ?? { reason: 'budget' });
@@ -314,7 +315,7 @@ export class Cpu {
       this.#next = 0;
       if (!this.system.takeEvent()) return { reason: 'shutdown' };
     }
-    return this.state.get('halted') !== 0 ? { reason: 'halt' } : undefined;
+    return this.state.halted !== 0 ? { reason: 'halt' } : undefined;
   }
 
   #advance(left: number): RunExit | undefined {
@@ -341,8 +342,8 @@ export class Cpu {
     const at = words[FIELDS.exitRecord.address >> 2]!;
     this.#record = at;
     this.instructionCount += ticks - (left - this.#cache.position(at));
-    words[FIELDS.rip.address >> 2] = words[(at + R.RIP) >> 2]!;
-    words[(FIELDS.rip.address >> 2) + 1] = words[(at + R.RIP + 4) >> 2]!;
+    words[RIP_WORD] = words[(at + R.RIP) >> 2]!;
+    words[RIP_WORD + 1] = words[(at + R.RIP + 4) >> 2]!;
     return reason;
   }
 
@@ -495,7 +496,7 @@ export class Cpu {
     const { state } = this;
     const low = state.get64Low('rip');
     const high = state.get64High('rip');
-    const mode = state.get('mode');
+    const mode = state.mode;
     let linearLow = low;
     let linearHigh = high;
     if ((mode & MODE.code64) === 0) {
@@ -525,7 +526,7 @@ export class Cpu {
   }
 
   #fetchPage(linearLow: number, linearHigh: number, low: number, high: number, mode: number): CodePage | undefined {
-    const context = this.state.get('fetchContext');
+    const context = this.state.fetchContext;
     const tag = linearHigh * 2 ** 20 + (linearLow >>> 12);
     const slot = tag & (FETCH_CACHE - 1);
     if (this.#fetchTags[slot] === tag && this.#fetchContexts[slot] === context) {
@@ -618,27 +619,28 @@ export class Cpu {
     }
     const { generation } = this.#cache;
     const instruction = isHelper ? this.#writer.helpers[index]! : this.#decodeHere();
-    const rip = state.rip;
-    const context = state.get('fetchContext');
-    const next = this.#behind(rip, instruction.length);
+    const low = words[RIP_WORD]!;
+    const high = words[RIP_WORD + 1]!;
+    const context = state.fetchContext;
+    const sum = (low >>> 0) + instruction.length;
+    const nextLow = sum | 0;
+    const nextHigh = state.mode64 && sum > 0xffff_ffff ? (high + 1) | 0 : high;
     system.restarted = false;
-    state.rip = next;
+    words[RIP_WORD] = nextLow;
+    words[RIP_WORD + 1] = nextHigh;
     try {
       this.#requireSse(instruction);
       system.execute(instruction);
     } catch (exception) {
-      state.rip = rip;
+      words[RIP_WORD] = low;
+      words[RIP_WORD + 1] = high;
       return this.#deliverThrown(exception);
     }
     if (!system.restarted) this.instructionCount++;
-    const goesOn = state.rip === next && state.get('fetchContext') === context && !FORMS[instruction.form]!.endsRun;
+    const straight = words[RIP_WORD] === nextLow && words[RIP_WORD + 1] === nextHigh;
+    const goesOn = straight && state.fetchContext === context && !FORMS[instruction.form]!.endsRun;
     if (goesOn && this.#cache.generation === generation) this.#next = record + R.RECORD_BYTES;
     return undefined;
-  }
-
-  #behind(rip: bigint, length: number): bigint {
-    const next = rip + BigInt(length);
-    return this.state.mode64 ? BigInt.asUintN(64, next) : next & 0xffff_ffffn;
   }
 
   /** The instruction at RIP, decoded on the spot: its handler has left it to TypeScript. */
@@ -650,7 +652,7 @@ export class Cpu {
 
   /** @throws GuestException when SSE is switched off: #UD by CR0.EM or CR4.OSFXSR, #NM by CR0.TS (SDM vol. 3A 13.1) */
   #requireSse(instruction: Instruction): void {
-    if (this.state.get('mode') & MODE.sse || !this.#writer.usesSse(instruction.form)) return;
+    if (this.state.mode & MODE.sse || !this.#writer.usesSse(instruction.form)) return;
     const CR0_EM = 1n << 2n;
     const CR4_OSFXSR = 1n << 9n;
     const enabled = (this.state.get64('cr0') & CR0_EM) === 0n && (this.state.get64('cr4') & CR4_OSFXSR) !== 0n;

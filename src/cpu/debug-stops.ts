@@ -64,6 +64,7 @@ export class DebugStops {
   }
 
   report(): void {
+    if (this.#stores.length === 0) return;
     for (const { linear, size } of this.#stores.splice(0)) this.onStore?.(linear, size);
   }
 }

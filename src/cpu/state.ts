@@ -30,6 +30,15 @@ import {
   XMM,
 } from './layout.ts';
 
+const word = (field: FieldName): number => FIELDS[field].address >> 2;
+const MODE_WORD = word('mode');
+const SYSTEM_FLAGS_WORD = word('systemFlags');
+const SHADOW_WORD = word('interruptShadow');
+const FETCH_CONTEXT_WORD = word('fetchContext');
+const PENDING_DEBUG_WORD = word('pendingDebug');
+const NMI_PENDING_WORD = word('nmiPending');
+const HALTED_WORD = word('halted');
+
 /** The hidden part of one segment register, read and written in place. */
 export class Segment {
   readonly #state: CpuState;
@@ -126,6 +135,30 @@ export class CpuState {
     return this.segments[SS]!;
   }
 
+  // The fields that are looked at between instructions, without going through their names.
+
+  get mode(): number {
+    return this.i32[MODE_WORD]!;
+  }
+  get systemFlags(): number {
+    return this.i32[SYSTEM_FLAGS_WORD]!;
+  }
+  get interruptShadow(): number {
+    return this.i32[SHADOW_WORD]!;
+  }
+  get fetchContext(): number {
+    return this.i32[FETCH_CONTEXT_WORD]!;
+  }
+  get pendingDebug(): number {
+    return this.i32[PENDING_DEBUG_WORD]!;
+  }
+  get nmiPending(): number {
+    return this.i32[NMI_PENDING_WORD]!;
+  }
+  get halted(): number {
+    return this.i32[HALTED_WORD]!;
+  }
+
   /** @returns a 32-bit field, signed */
   get(field: FieldName): number {
     return this.i32[FIELDS[field].address >> 2]!;
@@ -169,15 +202,15 @@ export class CpuState {
   }
 
   get cpl(): number {
-    return this.get('mode') & MODE.cplMask;
+    return this.mode & MODE.cplMask;
   }
   get mode64(): boolean {
-    return (this.get('mode') & MODE.code64) !== 0;
+    return (this.mode & MODE.code64) !== 0;
   }
 
   get rflags(): number {
     const status = statusFlags(this.get('flagsKind'), this.get64('flagsA'), this.get64('flagsB'));
-    return status | this.get('systemFlags');
+    return status | this.systemFlags;
   }
   /** @param value bits that do not exist are dropped and bit 1 is set; no privilege is looked at */
   set rflags(value: number) {
@@ -198,7 +231,7 @@ export class CpuState {
     const isProtected = (cr0 & CR0_PE) !== 0n;
     const longActive = (this.get64('efer') & EFER_LMA) !== 0n;
     const cpl = isProtected ? this.cs.selector & 3 : 0;
-    const alignmentCheck = cpl === 3 && (cr0 & CR0_AM) !== 0n && (this.get('systemFlags') & FLAG.AC) !== 0;
+    const alignmentCheck = cpl === 3 && (cr0 & CR0_AM) !== 0n && (this.systemFlags & FLAG.AC) !== 0;
     let mode = cpl;
     if (longActive && this.cs.attributes & SEGMENT_L) mode |= MODE.code64;
     else {
@@ -210,22 +243,22 @@ export class CpuState {
     if (longActive) mode |= MODE.longActive;
     if ((cr0 & CR0_EM_TS) === 0n && this.get64('cr4') & CR4_OSFXSR) mode |= MODE.sse;
     if (alignmentCheck) mode |= MODE.alignmentCheck;
-    if ((mode ^ this.get('mode')) & MODE_DECODE_MASK) this.forgetFetches();
+    if ((mode ^ this.mode) & MODE_DECODE_MASK) this.forgetFetches();
     this.set('mode', mode);
     this.set('tlbRead', alignmentCheck ? TLB_EMPTY : tlbReadAddress(this.mmuIndex(cpl)));
     this.set('tlbWrite', alignmentCheck || this.storesObserved ? TLB_EMPTY : tlbWriteAddress(this.mmuIndex(cpl)));
-    this.set('fetchContext', (this.get('fetchContext') & ~1) | (cpl === 3 ? 1 : 0));
+    this.set('fetchContext', (this.fetchContext & ~1) | (cpl === 3 ? 1 : 0));
   }
 
   /** @param cpl of the access, 0 to 3 @returns the MMU index that an access at this privilege uses now */
   mmuIndex(cpl: number): number {
     if (cpl === 3) return MMU_USER;
-    const smap = (this.get64('cr4') & CR4_SMAP) !== 0n && (this.get('systemFlags') & FLAG.AC) === 0;
+    const smap = (this.get64('cr4') & CR4_SMAP) !== 0n && (this.systemFlags & FLAG.AC) === 0;
     return smap ? MMU_SUPERVISOR : MMU_SUPERVISOR_USER_ACCESS;
   }
 
   /** Makes every cached lookup of code by linear address stale. Called by whatever flushes any translation. */
   forgetFetches(): void {
-    this.set('fetchContext', (this.get('fetchContext') + 2) | 0);
+    this.set('fetchContext', (this.fetchContext + 2) | 0);
   }
 }

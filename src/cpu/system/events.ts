@@ -46,7 +46,7 @@ export class EventDelivery {
    * @throws GuestException met on the way, with no state changed but memory below the new stack pointer
    */
   enter(vector: number, source: EventSource, errorCode?: number): void {
-    const mode = this.#state.get('mode');
+    const mode = this.#state.mode;
     const flags = this.#savedFlags(vector, source);
     const code = source === 'exception' && hasErrorCode(vector) ? (errorCode ?? 0) : undefined;
     if ((mode & MODE.protected) === 0) this.#enterReal(vector, flags);
@@ -205,7 +205,7 @@ export class EventDelivery {
   /** How an explicit data access at a privilege level walks the page tables. */
   accessAt(privilege: number): number {
     if (privilege === 3) return Access.USER;
-    const forbidden = (this.#state.get('cr4') & Cr4.SMAP) !== 0 && (this.#state.get('systemFlags') & FLAG.AC) === 0;
+    const forbidden = (this.#state.get('cr4') & Cr4.SMAP) !== 0 && (this.#state.systemFlags & FLAG.AC) === 0;
     return forbidden ? Access.SYSTEM : Access.USER_PAGES_ALLOWED;
   }
 

@@ -2,7 +2,7 @@
 
 import { GuestException } from '../bus.ts';
 import { byteRegister, HIGH_BYTE_REGISTERS, type Instruction, NO_REGISTER } from '../decode/instruction.ts';
-import { CS, FS, GS, MODE, SS } from '../layout.ts';
+import { CS, FS, GPR, GS, MODE, SS } from '../layout.ts';
 import type { CpuState, Segment } from '../state.ts';
 import { isCanonical } from './addresses.ts';
 import { Attributes } from './descriptors.ts';
@@ -21,12 +21,10 @@ export function readRegister(state: CpuState, register: number, bits: number): b
 
 /** Writes 64 bits, zero-extends 32, and leaves the rest of the register alone for 16 and 8. */
 export function writeRegister(state: CpuState, register: number, bits: number, value: bigint): void {
-  const high = register >= HIGH_BYTE_REGISTERS;
-  const index = high ? register - HIGH_BYTE_REGISTERS : register;
-  const part = BigInt.asUintN(bits, value);
-  if (bits >= 32) state.setGpr(index, part);
-  else if (high) state.setGpr(index, (state.gpr(index) & ~0xff00n) | (part << 8n));
-  else state.setGpr(index, (state.gpr(index) & ~((1n << BigInt(bits)) - 1n)) | part);
+  if (bits >= 32) state.setGpr(register, BigInt.asUintN(bits, value));
+  else if (bits === 16) state.view.setUint16(GPR + 8 * register, Number(value & 0xffffn), true);
+  else if (register < HIGH_BYTE_REGISTERS) state.u8[GPR + 8 * register] = Number(value & 0xffn);
+  else state.u8[GPR + 8 * (register - HIGH_BYTE_REGISTERS) + 1] = Number(value & 0xffn);
 }
 
 /** Offset of a memory operand within its segment, wrapped to the address size. */
@@ -66,7 +64,7 @@ function segmentAllows(
   write: boolean,
 ): boolean {
   const { attributes } = segment;
-  if ((state.get('mode') & MODE.protected) !== 0) {
+  if ((state.mode & MODE.protected) !== 0) {
     if ((attributes & Attributes.UNUSABLE) !== 0) return false;
     const code = (attributes & Attributes.CODE) !== 0;
     if (write && (code || (attributes & Attributes.WRITABLE) === 0)) return false;
@@ -100,7 +98,7 @@ export function writeData(system: SystemUnit, address: bigint, width: Width, val
 }
 
 function checkAlignment(state: CpuState, address: bigint, bytes: number): void {
-  if ((state.get('mode') & MODE.alignmentCheck) === 0) return;
+  if ((state.mode & MODE.alignmentCheck) === 0) return;
   if (address % BigInt(bytes) !== 0n) throw new GuestException(Vector.ALIGNMENT_CHECK, 0);
 }
 
@@ -134,7 +132,7 @@ export class StackCursor {
   constructor(system: SystemUnit) {
     const { state } = system;
     this.#system = system;
-    this.#bits = state.mode64 ? 64 : (state.get('mode') & MODE.stack32) !== 0 ? 32 : 16;
+    this.#bits = state.mode64 ? 64 : (state.mode & MODE.stack32) !== 0 ? 32 : 16;
     this.#pointer = BigInt.asUintN(this.#bits, state.gpr(RSP));
   }
 

@@ -1,6 +1,7 @@
 /** The system side of the CPU in one object: memory management, events, debug registers and the instructions in TypeScript. */
 
 import { type CpuBus, GuestException } from '../bus.ts';
+import { FORMS } from '../decode/forms.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { FLAG } from '../flags.ts';
 import { MODE, SHADOW } from '../layout.ts';
@@ -20,6 +21,9 @@ import { combine, Vector } from './vectors.ts';
 
 /** Meaning of a mnemonic: RIP already points behind the instruction; a throw leaves the state as it was but for RIP. */
 export type InstructionFunction = (system: SystemUnit, instruction: Instruction) => void;
+
+/** The function of each form. */
+const MEANINGS = FORMS.map(({ name, mnemonic }) => systemInstructions.get(name) ?? systemInstructions.get(mnemonic));
 
 export interface SystemHooks {
   /** An event is about to be delivered; RIP is the address that will be saved. */
@@ -85,7 +89,7 @@ export class SystemUnit {
     const form = instruction.description;
     if (form.privileged && this.state.cpl !== 0) throw generalProtection();
     if (usesVectors(form)) requireVectors(this.state);
-    const meaning = systemInstructions.get(form.name) ?? systemInstructions.get(form.mnemonic);
+    const meaning = MEANINGS[form.index];
     if (meaning === undefined) throw undefinedOpcode();
     meaning(this, instruction);
   }
@@ -171,17 +175,17 @@ export class SystemUnit {
   /** Whether the driver has to go one instruction at a time, with `beforeInstruction` and `retired` around each. */
   get mustStep(): boolean {
     return (
-      (this.state.get('systemFlags') & (FLAG.TF | FLAG.RF)) !== 0 ||
+      (this.state.systemFlags & (FLAG.TF | FLAG.RF)) !== 0 ||
       this.debug.instructionsActive ||
-      this.state.get('interruptShadow') !== SHADOW.none
+      this.state.interruptShadow !== SHADOW.none
     );
   }
 
   /** @throws GuestException #DB when an instruction breakpoint matches RIP */
   beforeInstruction(): void {
     const { state } = this;
-    this.stepTrap = (state.get('systemFlags') & FLAG.TF) !== 0;
-    this.#stepShadow = state.get('interruptShadow');
+    this.stepTrap = (state.systemFlags & FLAG.TF) !== 0;
+    this.#stepShadow = state.interruptShadow;
     this.resumeFlagLoaded = false;
     if (!this.debug.instructionsActive) return;
     this.debug.atInstruction(state.mode64 ? state.rip : (state.cs.base + state.rip) & 0xffff_ffffn);
@@ -190,24 +194,24 @@ export class SystemUnit {
   /** After a stepped instruction that completed: the single-step trap, the end of RF and of the shadow over it. */
   retired(): void {
     const { state } = this;
-    if (!this.resumeFlagLoaded) state.set('systemFlags', state.get('systemFlags') & ~FLAG.RF);
-    if (state.get('interruptShadow') === this.#stepShadow) state.set('interruptShadow', SHADOW.none);
-    if (this.stepTrap && state.get('interruptShadow') !== SHADOW.movSs) this.pendTrap(Dr6.BS);
+    if (!this.resumeFlagLoaded) state.set('systemFlags', state.systemFlags & ~FLAG.RF);
+    if (state.interruptShadow === this.#stepShadow) state.set('interruptShadow', SHADOW.none);
+    if (this.stepTrap && state.interruptShadow !== SHADOW.movSs) this.pendTrap(Dr6.BS);
   }
 
   /** Has #DB delivered at the end of this instruction. @param bits for DR6 */
   pendTrap(bits: number): void {
-    this.state.set('pendingDebug', this.state.get('pendingDebug') | bits);
+    this.state.set('pendingDebug', this.state.pendingDebug | bits);
   }
 
   /** Whether `takeEvent` has something to deliver at this instruction boundary. */
   get eventPending(): boolean {
     const { state } = this;
-    const shadow = state.get('interruptShadow');
+    const shadow = state.interruptShadow;
     if (shadow === SHADOW.movSs) return false;
-    if (state.get('pendingDebug') !== 0) return true;
-    if (state.get('nmiPending') !== 0 && state.get('nmiBlocked') === 0) return true;
-    return shadow === SHADOW.none && (state.get('systemFlags') & FLAG.IF) !== 0 && this.bus.pendingInterrupt();
+    if (state.pendingDebug !== 0) return true;
+    if (state.nmiPending !== 0 && state.get('nmiBlocked') === 0) return true;
+    return shadow === SHADOW.none && (state.systemFlags & FLAG.IF) !== 0 && this.bus.pendingInterrupt();
   }
 
   /**
@@ -216,13 +220,13 @@ export class SystemUnit {
    */
   takeEvent(): boolean {
     const { state } = this;
-    const traps = state.get('pendingDebug');
+    const traps = state.pendingDebug;
     if (traps !== 0) {
       state.set('pendingDebug', 0);
       this.debug.record(traps);
       return this.#deliver(Vector.DEBUG, 'exception');
     }
-    if (state.get('nmiPending') !== 0 && state.get('nmiBlocked') === 0) {
+    if (state.nmiPending !== 0 && state.get('nmiBlocked') === 0) {
       state.set('nmiPending', 0);
       state.set('nmiBlocked', 1);
       return this.#deliver(Vector.NMI, 'external');
@@ -250,10 +254,10 @@ export class SystemUnit {
   }
 
   get protectedMode(): boolean {
-    return (this.state.get('mode') & MODE.protected) !== 0;
+    return (this.state.mode & MODE.protected) !== 0;
   }
 
   get longActive(): boolean {
-    return (this.state.get('mode') & MODE.longActive) !== 0;
+    return (this.state.mode & MODE.longActive) !== 0;
   }
 }

@@ -1,5 +1,6 @@
 /** RFLAGS under IOPL, and port input and output under IOPL and the I/O permission bitmap (SDM vol. 1 chapter 19; vol. 2). */
 
+import { FORMS } from '../../decode/forms.ts';
 import type { Instruction } from '../../decode/instruction.ts';
 import { FLAG } from '../../flags.ts';
 import { ES, SHADOW, TR } from '../../layout.ts';
@@ -17,19 +18,19 @@ const RSI = 6;
 const RDI = 7;
 
 function ioPrivileged({ state }: SystemUnit): boolean {
-  return state.cpl <= (state.get('systemFlags') & FLAG.IOPL) >> 12;
+  return state.cpl <= (state.systemFlags & FLAG.IOPL) >> 12;
 }
 
 function clearInterruptFlag(system: SystemUnit): void {
   if (!ioPrivileged(system)) throw generalProtection();
-  system.state.set('systemFlags', system.state.get('systemFlags') & ~FLAG.IF);
+  system.state.set('systemFlags', system.state.systemFlags & ~FLAG.IF);
 }
 
 /** Interrupts stay off for one more instruction, unless they were on already. */
 function setInterruptFlag(system: SystemUnit): void {
   if (!ioPrivileged(system)) throw generalProtection();
   const { state } = system;
-  const flags = state.get('systemFlags');
+  const flags = state.systemFlags;
   if ((flags & FLAG.IF) === 0) state.set('interruptShadow', SHADOW.sti);
   state.set('systemFlags', flags | FLAG.IF);
 }
@@ -73,10 +74,11 @@ function portWidth(instruction: Instruction): PortWidth {
   return Math.min(instruction.operandSize / 8, 4) as PortWidth;
 }
 
+const IMMEDIATE_PORT = FORMS.map(({ operands }) => operands.some(({ method }) => method === 'I'));
+
 /** The port is in DX or in an immediate byte. */
 function portNumber(system: SystemUnit, instruction: Instruction): number {
-  const immediate = instruction.description.operands.some(({ method }) => method === 'I');
-  return immediate ? instruction.immediate & 0xff : Number(readRegister(system.state, RDX, 16));
+  return IMMEDIATE_PORT[instruction.form] ? instruction.immediate & 0xff : Number(readRegister(system.state, RDX, 16));
 }
 
 function readPort(system: SystemUnit, port: number, width: PortWidth): bigint {
@@ -121,7 +123,7 @@ function outputElement(system: SystemUnit, instruction: Instruction, port: numbe
 
 function advance(system: SystemUnit, instruction: Instruction, register: number, width: number): void {
   const { state } = system;
-  const step = (state.get('systemFlags') & FLAG.DF) === 0 ? BigInt(width) : -BigInt(width);
+  const step = (state.systemFlags & FLAG.DF) === 0 ? BigInt(width) : -BigInt(width);
   writeRegister(state, register, instruction.addressSize, state.gpr(register) + step);
 }
 
@@ -143,7 +145,7 @@ function stringTransfer(element: typeof inputElement): InstructionFunction {
       element(system, instruction, port, width);
       const left = readRegister(state, RCX, bits) - 1n;
       writeRegister(state, RCX, bits, left);
-      if (left !== 0n && (system.stepTrap || state.get('pendingDebug') !== 0 || system.hooks.stopRequested?.())) {
+      if (left !== 0n && (system.stepTrap || state.pendingDebug !== 0 || system.hooks.stopRequested?.())) {
         state.rip -= BigInt(instruction.length);
         system.restarted = true;
         return;
