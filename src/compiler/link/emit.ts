@@ -3,7 +3,7 @@ import { type ElfSymbol, symbolType, writeElf } from '../elf/write.ts';
 import type { IrModule, Span } from '../ir/module.ts';
 import { bindVariables } from '../ir/variables.ts';
 import { verifyModule } from '../ir/verify.ts';
-import { optimizeFunction } from '../optimize/optimize.ts';
+import { optimizeModule } from '../optimize/optimize.ts';
 import { allocate } from '../x64/allocate.ts';
 import { emitFunction, type FunctionCode } from '../x64/emit.ts';
 import { select } from '../x64/select.ts';
@@ -39,9 +39,8 @@ export interface Emitted {
 export function emit(module: IrModule, options: EmitOptions = {}): Emitted {
   const problems = verifyModule(module);
   if (problems.length > 0) throw new Error(`malformed IR\n${problems.join('\n')}`);
-  const functions = module.functions.map((source): FunctionCode => {
-    const bound = bindVariables(source);
-    const ir = options.optimize === false ? bound : optimizeFunction(bound);
+  const sources = options.optimize === false ? module.functions.map(bindVariables) : optimizeModule(module);
+  const functions = sources.map((ir): FunctionCode => {
     const { machine, jumpTables } = select(module, ir);
     allocate(machine);
     return emitFunction(ir, machine, jumpTables);

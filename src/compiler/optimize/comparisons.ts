@@ -95,6 +95,8 @@ function equality(v: Values, { condition, left }: Comparison, b: bigint): Step {
     }
     if (wantsTrue && type === 'i8') return b === 0n && condition === 'ne' ? { boolean: left } : undefined;
   }
+  // A result that others read as well is at hand: comparing its operands would keep those alive, too.
+  if (!v.usedOnce(left)) return undefined;
   if (definition?.op === 'sub' && b === 0n) return { condition, left: definition.left, right: definition.right };
   if (definition?.op === 'xor' && b === 0n) return { condition, left: definition.left, right: definition.right };
   const addend = definition?.op === 'add' ? v.constant(definition.right) : undefined;

@@ -13,7 +13,8 @@ const freeAnywhere = new Set<Instruction['op']>(['compare', 'truncate', 'zeroExt
 
 /**
  * Moves computations that give the same result in every round of a loop in front of it, where a block that only
- * leads into the loop exists. Division is left alone: it must not run when the loop would not have run it.
+ * leads into the loop exists. Division is left alone: it must not run when the loop would not have run it. So are
+ * loops with calls: few registers survive those, and a value reloaded from the stack is as dear as most computations.
  */
 export function hoistInvariants(fn: SsaFunction): boolean {
   const graph = graphOf(nextOf(fn));
@@ -26,9 +27,17 @@ export function hoistInvariants(fn: SsaFunction): boolean {
     const outside = graph.previous[header]!.filter((from) => !latches.includes(from));
     const [entry] = outside;
     if (outside.length !== 1 || entry === undefined || graph.next[entry]!.length !== 1) continue;
-    if (hoistLoop(fn, loopBody(graph.previous, header, latches), entry, graph.reachable)) changed = true;
+    const body = loopBody(graph.previous, header, latches);
+    if (!callsInside(fn, body) && hoistLoop(fn, body, entry, graph.reachable)) changed = true;
   }
   return changed;
+}
+
+function callsInside(fn: SsaFunction, body: ReadonlySet<number>): boolean {
+  return [...body].some((index) => {
+    const block = fn.blocks[index]!;
+    return !block.cold && block.instructions.some((instruction) => instruction.op === 'call');
+  });
 }
 
 function loopBody(previous: readonly (readonly number[])[], header: number, latches: readonly number[]): Set<number> {

@@ -280,8 +280,11 @@ class Builder {
       }
     }
     for (const instruction of source.instructions) {
-      const read = mapUses(instruction, current);
-      block.instructions.push(mapDefinitions(read, define));
+      if (instruction.op === 'copy') {
+        // A copy is another name for its source.
+        names[instruction.result]!.push(current(instruction.source));
+        pushed.push(instruction.result);
+      } else block.instructions.push(mapDefinitions(mapUses(instruction, current), define));
     }
     block.terminator = mapUses(source.terminator, current);
     for (const next of new Set(successors(source.terminator))) {

@@ -416,6 +416,10 @@ export class Selector {
         if (inner.base?.kind === 'symbol') parts.symbol = inner.base.symbol;
       } else parts.base = this.inRegister(base.register).register;
     }
+    if (parts.base === undefined && parts.index !== undefined && parts.scale === 1 && parts.slot === undefined) {
+      parts.base = parts.index;
+      delete parts.index;
+    }
     const relative = parts.symbol !== undefined && index === undefined && parts.base === undefined;
     if (relative && !segment) parts.relative = true;
     return parts;

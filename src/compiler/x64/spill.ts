@@ -23,6 +23,8 @@ const memoryPlaces: Readonly<Record<string, readonly number[]>> = (() => {
 })();
 
 function mayBeMemory({ mnemonic, operands }: MachineInstruction, place: number): boolean {
+  const system = operands.some(({ kind }) => kind === 'control' || kind === 'segment' || kind === 'debug');
+  if (system) return false;
   if (mnemonic === 'imul' && operands.length === 1) return true;
   if (mnemonic.startsWith('set')) return true;
   if (mnemonic.startsWith('cmov')) return place === 1;
