@@ -56,7 +56,7 @@ export function bootCommand(): Command {
 async function boot(imagePath: string | undefined, flags: BootFlags): Promise<number> {
   const { machine } = await openMachine(imagePath, flags);
   if (flags.warnings) machine.onWarning = (text) => process.stderr.write(`${chalkStderr.yellow('warning:')} ${text}\n`);
-  const console = new HostConsole(machine, () => machine.stop({ reason: 'condition' }));
+  const console = new HostConsole(machine, () => machine.stop({ reason: 'interrupted' }));
   const begun = performance.now();
   let stop: Stop;
   try {

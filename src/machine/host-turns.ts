@@ -9,6 +9,8 @@ const LONGEST_STRETCH = 100_000_000;
 /** Skipping halted time takes no turn until this much real time has passed, in milliseconds. */
 const IDLE_TURN_TIME = 20;
 const NANOSECONDS = 1_000_000;
+/** How much real time, in virtual nanoseconds, may be made up for when a wait took longer than it should. */
+const LARGEST_LAG = 100 * NANOSECONDS;
 /** Longest delay that setTimeout takes, in milliseconds. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 
@@ -20,10 +22,18 @@ export class HostTurns {
   readonly #clock: VirtualClock;
   readonly #serial: SerialConsole;
   #lastTurn = performance.now();
+  /** Real time that has passed in waits and virtual time has not, in nanoseconds. */
+  #lag = 0;
+  #interrupt: (() => void) | undefined;
 
   constructor(clock: VirtualClock, serial: SerialConsole) {
     this.#clock = clock;
     this.#serial = serial;
+  }
+
+  /** Ends a wait that is going on. */
+  interrupt(): void {
+    this.#interrupt?.();
   }
 
   /** Gives the event loop a turn, and sizes the next stretch by the time that the last one took. */
@@ -55,27 +65,35 @@ export class HostTurns {
   async #waitForInput(wake: number | undefined): Promise<void> {
     const begun = performance.now();
     const start = this.#clock.now;
-    const latest = wake ?? Number.MAX_SAFE_INTEGER;
+    const needed = (wake ?? Number.MAX_SAFE_INTEGER) - start;
     const catchUp = () => {
-      const elapsed = Math.floor((performance.now() - begun) * NANOSECONDS);
-      this.#clock.skipTo(Math.min(latest, start + elapsed));
+      const passed = this.#lag + Math.floor((performance.now() - begun) * NANOSECONDS);
+      this.#clock.skipTo(start + Math.min(needed, passed));
+      return passed - Math.min(needed, passed);
     };
-    const delay = Math.min(LONGEST_DELAY, (latest - start) / NANOSECONDS);
+    if (this.#lag < needed) await this.#sleep((needed - this.#lag) / NANOSECONDS, catchUp);
+    else if (begun - this.#lastTurn > IDLE_TURN_TIME) await this.take();
+    this.#lag = Math.min(LARGEST_LAG, catchUp());
+  }
+
+  /** @param typing called before what is typed is given its time */
+  async #sleep(milliseconds: number, typing: () => void): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, delay);
+      const timer = setTimeout(resolve, Math.min(LONGEST_DELAY, milliseconds));
+      const end = () => {
+        clearTimeout(timer);
+        resolve();
+      };
       this.#serial.onTyping = () => {
-        catchUp();
-        clearTimeout(timer);
-        resolve();
+        typing();
+        end();
       };
-      this.#serial.onClosed = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+      this.#serial.onClosed = end;
+      this.#interrupt = end;
     });
+    this.#interrupt = undefined;
     delete this.#serial.onTyping;
     delete this.#serial.onClosed;
-    catchUp();
     this.#lastTurn = performance.now();
   }
 }

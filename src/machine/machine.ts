@@ -86,6 +86,7 @@ export class Machine {
 
   readonly processor: Processor;
   #stop: Stop | undefined;
+  #turns: HostTurns | undefined;
 
   /**
    * Powers the machine on with a kernel image.
@@ -133,6 +134,7 @@ export class Machine {
   stop(reason: Stop): void {
     this.#stop ??= reason;
     if (this.clock.running) this.processor.requestStop();
+    this.#turns?.interrupt();
   }
 
   /** Lets a machine that stopped for a reason of the host's go on: a breakpoint, a limit, a condition. */
@@ -195,6 +197,7 @@ export class Machine {
     const limit = options.maxInstructions ?? Number.POSITIVE_INFINITY;
     const detach = options.until?.attach(this, () => this.stop({ reason: 'condition' }));
     const turns = new HostTurns(this.clock, this.serial);
+    this.#turns = turns;
     try {
       for (;;) {
         const advance = this.advance(Math.min(limit, this.instructions + turns.stretch));
@@ -209,6 +212,7 @@ export class Machine {
       }
     } finally {
       detach?.();
+      this.#turns = undefined;
     }
   }
 

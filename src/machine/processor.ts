@@ -21,6 +21,12 @@ export interface Processor {
   refresh(): void;
   /** @returns the physical address behind a linear one, or undefined; changes nothing and never faults */
   translate(linear: bigint): number | undefined;
+  /** Makes `run` stop before the instruction at a linear address, except when it starts there. */
+  addBreakpoint(linear: bigint): void;
+  removeBreakpoint(linear: bigint): void;
+  /** Makes `run` stop behind an instruction that writes to any of these bytes. */
+  addWatchpoint(linear: bigint, bytes: number): void;
+  removeWatchpoint(linear: bigint): void;
   /** A named record of everything but RAM. */
   save(): CpuSnapshot;
   restore(snapshot: CpuSnapshot): void;

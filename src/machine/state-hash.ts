@@ -22,7 +22,7 @@ export class StateHash {
 
   /** Hashes memory page by page, skipping pages that are all zero: they cost one look and touch nothing. */
   memory(bytes: Uint8Array): void {
-    const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
     for (let start = 0; start < words.length; start += PAGE_WORDS) {
       const end = Math.min(start + PAGE_WORDS, words.length);
       let seen = 0;

@@ -16,6 +16,8 @@ export type Stop =
   | { readonly reason: 'limit' }
   /** The condition the caller waited for came true. */
   | { readonly reason: 'condition' }
+  /** The user, or whoever runs the machine, wants no more. */
+  | { readonly reason: 'interrupted' }
   | { readonly reason: 'breakpoint'; readonly address: bigint }
   | { readonly reason: 'watchpoint'; readonly address: bigint };
 
@@ -59,6 +61,8 @@ export function describeStop(stop: Stop): string {
       return 'reached the instruction limit';
     case 'condition':
       return 'met the condition';
+    case 'interrupted':
+      return 'was interrupted';
     case 'breakpoint':
       return `reached the breakpoint at 0x${stop.address.toString(16)}`;
     case 'watchpoint':

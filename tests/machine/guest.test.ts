@@ -113,3 +113,74 @@ describe('two runs of the same guest', () => {
     expect(second.stateHash()).toBe(first.stateHash());
   });
 });
+
+describe('a debugger', () => {
+  /** nop; mov eax, [0x200000]; inc eax; mov [0x200000], eax; jmp -13 */
+  const counter = [0x90, 0xa1, 0, 0, 0x20, 0, 0xff, 0xc0, 0xa3, 0, 0, 0x20, 0, 0xeb, 0xf1];
+
+  it('stops before the instruction at a breakpoint, each time round', async () => {
+    const machine = await guest(counter);
+    machine.processor.addBreakpoint(0x10_0006n);
+    for (let round = 0; round < 3; round++) {
+      expect(await machine.run()).toEqual({ reason: 'breakpoint', address: 0x10_0006n });
+      expect(machine.state.rip).toBe(0x10_0006n);
+      expect(machine.instructions).toBe(2 + 5 * round);
+    }
+    machine.processor.removeBreakpoint(0x10_0006n);
+    expect(await machine.run({ maxInstructions: 100 })).toEqual({ reason: 'limit' });
+  });
+
+  it('stops behind the instruction that writes to a watched address', async () => {
+    const machine = await guest(counter);
+    machine.processor.addWatchpoint(0x20_0000n, 4);
+    expect(await machine.run()).toMatchObject({ reason: 'watchpoint' });
+    expect(machine.state.rip).toBe(0x10_000dn);
+    expect(machine.readVirtual(0x20_0000n, 4)).toEqual(new Uint8Array([1, 0, 0, 0]));
+  });
+
+  it('steps one instruction at a time', async () => {
+    const machine = await guest(counter);
+    const addresses = Array.from({ length: 6 }, () => {
+      expect(machine.step()).toBeUndefined();
+      return Number(machine.state.rip & 0xffffn);
+    });
+    expect(addresses).toEqual([1, 6, 8, 0xd, 0, 1]);
+    expect(machine.instructions).toBe(6);
+  });
+});
+
+describe('every engine', () => {
+  it('brings the same guest to the same state', async () => {
+    const loop = [
+      0xb9,
+      0x00,
+      0x80,
+      0,
+      0,
+      0x01,
+      0xc8,
+      0x69,
+      0xc0,
+      0x0d,
+      0x66,
+      0x19,
+      0x00,
+      0xa3,
+      0,
+      0,
+      0x20,
+      0,
+      0xe2,
+      0xf1,
+      ...out8(0xf4, 1),
+    ];
+    const hashes = await Promise.all(
+      (['interpreter', 'translator', 'auto'] as const).map(async (engine) => {
+        const machine = await guest(loop, { engine });
+        expect(await machine.run()).toEqual({ reason: 'debug-exit', value: 1 });
+        return `${machine.instructions} ${machine.stateHash()}`;
+      }),
+    );
+    expect(new Set(hashes).size).toBe(1);
+  });
+});

@@ -159,6 +159,33 @@ describe('the serial console', () => {
     expect(guest.clock.idle).toBeGreaterThan(5_000_000);
   });
 
+  it('keeps virtual time close to real time while the console is open', async () => {
+    const ticks: number[] = [];
+    const periodic = [lapic(0x3e0, 0x0b), lapic(0x320, 0x2_0040), lapic(0x380, 1_000_000)];
+    const guest = machine({
+      actions: [...periodic, ...Array.from({ length: 1000 }, () => halt)],
+      interruptsOn: true,
+      onInterrupt: (_vector, _count, bus) => {
+        ticks.push(performance.now());
+        bus.writePhysical(0xfee0_00b0, 4, 0);
+      },
+    });
+    guest.serial.open = true;
+    setTimeout(() => guest.stop({ reason: 'interrupted' }), 200);
+    const begun = performance.now();
+    await guest.run();
+    const elapsed = performance.now() - begun;
+    expect(ticks.length).toBeGreaterThan(elapsed / 10);
+    expect(ticks.length).toBeLessThanOrEqual(elapsed + 1);
+  });
+
+  it('ends the wait when the host wants no more', async () => {
+    const guest = machine({ actions: [halt], interruptsOn: true });
+    guest.serial.open = true;
+    setTimeout(() => guest.stop({ reason: 'interrupted' }), 10);
+    expect(await guest.run()).toEqual({ reason: 'interrupted' });
+  });
+
   it('ends the wait when the console closes', async () => {
     const guest = machine({ actions: [halt], interruptsOn: true });
     guest.serial.open = true;
@@ -224,6 +251,7 @@ describe('memory', () => {
     const before = resident();
     const guest = new Machine(pvhImage(new Uint8Array([0xf4])), { memory: '3G' }, scripted({ actions: [] }));
     guest.state.guestRam[0xbfff_ffff] = 1;
+    expect(guest.stateHash()).toMatch(/^[0-9a-f]{16}$/);
     expect(resident() - before).toBeLessThan(200 * 2 ** 20);
   });
 });

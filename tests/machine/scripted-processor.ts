@@ -74,6 +74,18 @@ export class ScriptedProcessor implements Processor {
     return linear < 0x1_0000_0000n ? Number(linear) : undefined;
   }
 
+  addBreakpoint(): void {
+    throw new Error('a script has no addresses');
+  }
+
+  removeBreakpoint(): void {}
+
+  addWatchpoint(): void {
+    throw new Error('a script has no addresses');
+  }
+
+  removeWatchpoint(): void {}
+
   save(): CpuSnapshot {
     this.state.set('halted', this.#halted ? 1 : 0);
     return captureCpu(this.state, this.instructionCount);
