@@ -81,6 +81,16 @@ function targetsIn(root: string): Target[] {
   ];
 }
 
+/**
+ * Compiles one user program that is no part of the initramfs.
+ * @param entry its entry module, relative to the package's folder
+ * @throws CommandError with the diagnostics when a source is wrong
+ */
+export async function compileProgram(entry: string): Promise<Uint8Array> {
+  const root = packageRoot();
+  return compileTarget({ file: '', entry, kind: 'user' }, { readFile: (path) => readText(join(root, path)) });
+}
+
 async function compileTarget(
   target: Target,
   host: { readFile(path: string): string | undefined },

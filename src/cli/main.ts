@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { benchCommand } from './bench.ts';
 import { bootCommand } from './boot.ts';
 import { buildCommand } from './build.ts';
 import { execCommand } from './exec.ts';
@@ -9,6 +10,7 @@ const program = new Command('verdigris')
   .version('0.1.0')
   .showHelpAfterError('(add --help for what is possible)')
   .exitOverride()
+  .addCommand(benchCommand())
   .addCommand(bootCommand())
   .addCommand(buildCommand())
   .addCommand(execCommand());

@@ -1,11 +1,12 @@
 /**
- * `bench NAME`: runs one guest of the benchmark and prints its checksum between two lines that tell the host when it runs.
- * The work of each is fixed, so that every machine retires the same instructions for it.
+ * `bench NAME`: runs one guest of the benchmark between two lines that tell the host when it does; the second has its checksum.
+ * Then it waits a second before it ends, in which the host can ask how much processor time that took. The work of each is
+ * fixed, so that every machine retires the same instructions for it.
  */
 import { entry, type u32, type u64, type VirtAddr } from '#dialect';
 import { argument, argumentCount, setInitialStack } from '../../src/user/runtime/arguments.ts';
 import { print } from '../../src/user/runtime/print.ts';
-import { exitGroup } from '../../src/user/runtime/system-calls.ts';
+import { exitGroup, sleepFor } from '../../src/user/runtime/system-calls.ts';
 import { equals } from '../../src/user/runtime/text.ts';
 import { bytecode } from './guests/bytecode.ts';
 import { hashTable } from './guests/hash-table.ts';
@@ -25,6 +26,8 @@ import { systemCalls } from './guests/system-calls.ts';
 export { onPanic } from '../../src/user/runtime/print.ts';
 
 const UNKNOWN_GUEST = 2;
+/** Nanoseconds. */
+const SECOND = 1_000_000_000n;
 
 function runGuest(name: VirtAddr): u32 {
   if (equals(name, 'integer-mix')) return integerMix();
@@ -50,5 +53,6 @@ export const main = entry((stack: u64) => {
   print`begin\n`;
   const checksum = runGuest(argument(1));
   print`end ${checksum}\n`;
+  sleepFor(SECOND);
   exitGroup(0);
 });

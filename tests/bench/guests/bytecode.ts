@@ -1,6 +1,6 @@
 import { array, mulLow32, u32 } from '#dialect';
 
-const RUNS = 400_000;
+const RUNS = 1_000_000;
 const Operation = {
   PUSH: 0,
   ADD: 1,

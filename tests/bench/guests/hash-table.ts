@@ -2,7 +2,7 @@ import { array, mulLow32, u32 } from '#dialect';
 
 const BUCKETS = 4_096;
 const CAPACITY = 16_384;
-const LOOKUPS = 1_500_000;
+const LOOKUPS = 4_000_000;
 const NONE = 0xffff_ffff;
 const heads = array(u32, BUCKETS);
 const keys = array(u32, CAPACITY);

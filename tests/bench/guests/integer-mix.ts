@@ -1,6 +1,6 @@
 import { mulLow32, u32 } from '#dialect';
 
-const STEPS = 3_000_000;
+const STEPS = 9_000_000;
 
 /** Shifts, multiplications, rotations and a branch that no one can predict. */
 export function integerMix(): u32 {

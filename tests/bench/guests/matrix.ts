@@ -1,7 +1,7 @@
 import { array, mulLow32, u32 } from '#dialect';
 
 const SIZE = 96;
-const ROUNDS = 6;
+const ROUNDS = 15;
 const left = array(u32, SIZE * SIZE);
 const right = array(u32, SIZE * SIZE);
 const product = array(u32, SIZE * SIZE);

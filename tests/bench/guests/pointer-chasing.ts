@@ -1,7 +1,7 @@
 import { array, mulLow32, u32 } from '#dialect';
 
 const NODES = 65_536;
-const STEPS = 12_000_000;
+const STEPS = 30_000_000;
 const next = array(u32, NODES);
 
 /** One cycle through all nodes in an order without pattern (Sattolo's shuffle). */

@@ -18,6 +18,6 @@ function place(columns: u32, rising: u32, falling: u32): u32 {
 /** Ways to place ten queens, by bit masks and recursion. */
 export function queens(): u32 {
   let sum: u32 = 0;
-  for (let round: u32 = 0; round < 6; round++) sum = u32(sum + place(0, 0, 0));
+  for (let round: u32 = 0; round < 20; round++) sum = u32(sum + place(0, 0, 0));
   return sum;
 }

@@ -1,6 +1,6 @@
 import { array, bytes, u32 } from '#dialect';
 
-const BLOCKS = 20_000;
+const BLOCKS = 40_000;
 const ROUNDS = 64;
 /** The 64 constants and the 8 initial words of FIPS 180-4, 4.2.2 and 5.3.3, big-endian. */
 const digits = bytes(

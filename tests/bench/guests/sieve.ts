@@ -1,7 +1,7 @@
 import { array, u8, u32 } from '#dialect';
 
 const LIMIT = 400_000;
-const ROUNDS = 12;
+const ROUNDS = 30;
 const composite = array(u8, LIMIT);
 
 function countPrimes(): u32 {

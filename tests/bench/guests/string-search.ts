@@ -1,7 +1,7 @@
 import { array, bytes, mulLow32, u8, u32 } from '#dialect';
 
 const LENGTH = 200_000;
-const ROUNDS = 60;
+const ROUNDS = 150;
 const ALPHABET = 4;
 const FIRST_LETTER = 97;
 const pattern = bytes('abcadbac');
