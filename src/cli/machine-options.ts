@@ -38,7 +38,7 @@ export function addMachineOptions(command: Command): Command {
     .addOption(
       new Option('--engine <name>', 'how instructions are executed; the guest sees no difference')
         .choices(['interpreter', 'translator', 'auto'])
-        .default('interpreter'),
+        .default('auto'),
     )
     .option('--replay <file>', 'type what `boot --record` wrote, at the same times');
 }

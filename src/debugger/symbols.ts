@@ -31,8 +31,17 @@ export class SymbolTable {
     return [...this.#byName.keys()];
   }
 
+  /** The symbol of that name, or the only one whose name ends in it behind a dot: `fork` finds `syscall.process-calls.fork`. */
   find(name: string): NamedAddress | undefined {
-    return this.#byName.get(name);
+    const exact = this.#byName.get(name);
+    if (exact !== undefined) return exact;
+    const matches = this.matching(name);
+    return matches.length === 1 ? matches[0] : undefined;
+  }
+
+  /** All symbols whose name is `name` or ends in it behind a dot. */
+  matching(name: string): NamedAddress[] {
+    return [...this.#byName.values()].filter((symbol) => symbol.name === name || symbol.name.endsWith(`.${name}`));
   }
 
   /** The symbol that contains `address`, the innermost where several do. */

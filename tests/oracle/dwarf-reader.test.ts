@@ -72,12 +72,12 @@ describe.skipIf(!gcc.present || !readelf.present)(gcc.title('the DWARF reader ag
   });
 
   it('prints a structure by its type', () => {
-    const origin = image.info.globals.get('origin')!;
+    const origin = image.info.globals.get('origin')![0]!;
     const symbol = image.symbols.find('origin')!;
     const bytes = image.bytesAt(symbol.address, symbol.size)!;
     expect(formatValue(bytes, origin.type)).toBe(
       'point {\n  x: -1\n  y: [2, 3, 4]\n  next: null\n  colour: GREEN\n  lit: true\n}',
     );
-    expect(image.info.structure('point')).toBe(origin.type);
+    expect(image.info.typeNamed('point')).toBe(origin.type);
   });
 });

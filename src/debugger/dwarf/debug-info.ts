@@ -23,14 +23,17 @@ export interface FunctionInfo {
   readonly variables: readonly Variable[];
 }
 
+const NAMED_TYPES: readonly number[] = [DW_TAG.structure_type, DW_TAG.enumeration_type];
+
 /** What .debug_info says of functions, variables and types. */
 export class DebugInfo {
   readonly functions: readonly FunctionInfo[];
-  readonly globals: ReadonlyMap<string, Variable>;
+  /** Module-level variables by name; modules may each have one of the same name. */
+  readonly globals: ReadonlyMap<string, readonly Variable[]>;
   readonly #sections: DwarfSections;
   readonly #entries = new Map<number, Entry>();
   readonly #types: TypeReader;
-  readonly #structures = new Map<string, DwarfType>();
+  readonly #namedTypes = new Map<string, DwarfType>();
 
   constructor(sections: DwarfSections) {
     this.#sections = sections;
@@ -38,15 +41,15 @@ export class DebugInfo {
     for (const unit of units) this.#index(unit.root);
     this.#types = new TypeReader(this.#entries);
     const functions: FunctionInfo[] = [];
-    const globals = new Map<string, Variable>();
+    const globals = new Map<string, Variable[]>();
     for (const unit of units) this.#readUnit(unit, functions, globals);
     this.functions = functions.sort((a, b) => (a.start < b.start ? -1 : 1));
     this.globals = globals;
   }
 
-  /** The structure or class of that name. */
-  structure(name: string): DwarfType | undefined {
-    return this.#structures.get(name);
+  /** The structure, class or enumeration of that name. */
+  typeNamed(name: string): DwarfType | undefined {
+    return this.#namedTypes.get(name);
   }
 
   functionAt(address: bigint): FunctionInfo | undefined {
@@ -58,16 +61,17 @@ export class DebugInfo {
     for (const child of entry.children) this.#index(child);
   }
 
-  #readUnit(unit: Unit, functions: FunctionInfo[], globals: Map<string, Variable>): void {
+  #readUnit(unit: Unit, functions: FunctionInfo[], globals: Map<string, Variable[]>): void {
     const base = BigInt(asNumeric(unit.root.attributes.get(DW_AT.low_pc)));
     for (const entry of unit.root.children) {
       if (entry.tag === DW_TAG.subprogram) {
         const read = this.#readFunction(entry, unit, base);
         if (read !== undefined) functions.push(read);
       } else if (entry.tag === DW_TAG.variable && entry.attributes.has(DW_AT.location)) {
-        globals.set(this.#attribute(entry, DW_AT.name) as string, this.#variable(entry, unit, base));
-      } else if (entry.tag === DW_TAG.structure_type && entry.attributes.has(DW_AT.name)) {
-        this.#structures.set(String(entry.attributes.get(DW_AT.name)), this.#types.read(entry));
+        const variable = this.#variable(entry, unit, base);
+        globals.set(variable.name, [...(globals.get(variable.name) ?? []), variable]);
+      } else if (NAMED_TYPES.includes(entry.tag) && entry.attributes.has(DW_AT.name)) {
+        this.#namedTypes.set(String(entry.attributes.get(DW_AT.name)), this.#types.read(entry));
       }
     }
   }
