@@ -7,6 +7,7 @@ import { verifyModule } from '../../../src/compiler/ir/verify.ts';
 import * as dialect from '../../../src/compiler/library/index.ts';
 import { plug, unplug } from '../../../src/compiler/library/socket.ts';
 import { sourceHost } from '../source-host.ts';
+import { onMachine } from './freestanding.ts';
 
 export type Argument = number | bigint | boolean;
 /** A function's name and its arguments. */
@@ -93,12 +94,34 @@ const resultBits = (ir: IrModule, name: string): number => {
   return type === undefined ? 64 : bitsOf[type];
 };
 
-/** Each call must give the same result, output and panic in Node and from the compiled IR. State is fresh for each call. */
+const argumentText = (value: Argument): string => (typeof value === 'bigint' ? `${value}n` : String(value));
+
+/** The calls as the program itself writes them, each result as a u64. */
+const callText = ([name, ...given]: Call): string => `u64(${name}(${given.map(argumentText).join(', ')}))`;
+
+/** The calls that return, made one after the other in one program: in Node and as machine code. */
+function agreeOnMachine(source: string, calls: readonly Call[]): void {
+  const exports = inNode(source);
+  const outcomes = calls.map((call) => nodeOutcome(exports, call, 64));
+  const expected = {
+    results: outcomes.map(({ result }) => result),
+    output: outcomes.map(({ output }) => output).join(''),
+  };
+  expect(onMachine(source, calls.map(callText))).toEqual(expected);
+}
+
+/**
+ * Each call must give the same result, output and panic in Node and from the compiled IR, where state is fresh for each
+ * call; those that return must agree as machine code too, in one run.
+ */
 export function agree(text: string, calls: readonly Call[]): void {
   const source = program(text);
   const ir = toIr(source);
+  const returning: Call[] = [];
   for (const call of calls) {
     const expected = nodeOutcome(inNode(source), call, resultBits(ir, call[0]));
     expect({ call, ...irOutcome(ir, call) }).toEqual({ call, ...expected });
+    if (!expected.panicked) returning.push(call);
   }
+  agreeOnMachine(source, returning);
 }
