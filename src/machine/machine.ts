@@ -1,6 +1,7 @@
 import { Cpu, type Engine, type RunExit } from '../cpu/cpu.ts';
 import { FLAG } from '../cpu/flags.ts';
 import type { CpuState } from '../cpu/state.ts';
+import { acpiTables } from './boot/acpi-tables.ts';
 import type { BootModule, KernelEntry } from './boot/kernel-entry.ts';
 import { loadImage, type Protocol } from './boot/load-image.ts';
 import { Bus } from './bus.ts';
@@ -10,8 +11,9 @@ import type { Condition } from './condition.ts';
 import { enterKernel } from './entry-state.ts';
 import { HostTurns } from './host-turns.ts';
 import { MachineError } from './machine-error.ts';
-import { memoryMap } from './memory-map.ts';
+import { FIRMWARE_BASE, IOAPIC_BASE, LAPIC_BASE, memoryMap } from './memory-map.ts';
 import { parseMemorySize } from './memory-size.ts';
+import { POWER_MANAGEMENT_PORT } from './port-map.ts';
 import type { Processor, ProcessorFactory } from './processor.ts';
 import { SerialConsole, type TypedInput } from './serial-console.ts';
 import { capturePages, type MachineSnapshot, restorePages, SNAPSHOT_VERSION } from './snapshot.ts';
@@ -65,6 +67,12 @@ const OUTPUT_LINES_SHOWN = 10;
 /** Alarms that may ring in one stretch without waking a halted processor. */
 const IDLE_ALARMS = 100_000;
 
+const PLATFORM = {
+  lapicAddress: LAPIC_BASE,
+  ioapicAddress: IOAPIC_BASE,
+  powerManagementPort: POWER_MANAGEMENT_PORT,
+};
+
 const createCpu: ProcessorFactory = (options) => new Cpu(options);
 
 /**
@@ -106,6 +114,7 @@ export class Machine {
       modules: [...initrd, ...(options.modules ?? [])],
       memoryMap: memoryMap(memoryBytes),
       imageName: options.imageName ?? 'kernel',
+      firmwareTables: { address: FIRMWARE_BASE, bytes: acpiTables(FIRMWARE_BASE, PLATFORM) },
     };
     this.entry = loadImage(image, this.state.guestRam, boot, options.protocol ?? 'auto');
     this.processor.reset();
@@ -173,6 +182,7 @@ export class Machine {
    * skipped. Use `run` for anything interactive.
    */
   runSync(limits: RunLimits = {}): Stop {
+    this.resume();
     const limit = limits.maxInstructions ?? Number.POSITIVE_INFINITY;
     for (;;) {
       const advance = this.advance(Math.min(limit, this.instructions + STRETCH));
@@ -231,6 +241,7 @@ export class Machine {
 
   /** Executes one instruction, or delivers one interrupt. @returns the stop that it caused, if any */
   step(): Stop | undefined {
+    this.resume();
     const advance = this.advance(this.instructions + 1);
     if (advance.reason === 'budget') return undefined;
     if (advance.reason !== 'waiting') return advance;

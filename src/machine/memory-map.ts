@@ -16,6 +16,9 @@ export interface MemoryMapEntry {
 export const IOAPIC_BASE = 0xfec0_0000;
 export const LAPIC_BASE = DEFAULT_APIC_BASE;
 
+/** The BIOS area, where kernels look for ACPI's RSDP. */
+export const FIRMWARE_BASE = 0xf_0000;
+
 /**
  * What a kernel is told about physical memory: RAM as on a PC, with the last KiB of conventional memory and the BIOS
  * area reserved, and the video hole (0xa0000 to 0xeffff) not mentioned.
@@ -25,7 +28,7 @@ export function memoryMap(ramBytes: number): readonly MemoryMapEntry[] {
   const entries = [
     { start: 0x0_0000, end: 0x9_fc00, type: MemoryType.Usable },
     { start: 0x9_fc00, end: 0xa_0000, type: MemoryType.Reserved },
-    { start: 0xf_0000, end: 0x10_0000, type: MemoryType.Reserved },
+    { start: FIRMWARE_BASE, end: 0x10_0000, type: MemoryType.Reserved },
     { start: 0x10_0000, end: ramBytes, type: MemoryType.Usable },
     { start: IOAPIC_BASE, end: IOAPIC_BASE + IOAPIC_SIZE, type: MemoryType.Reserved },
     { start: LAPIC_BASE, end: LAPIC_BASE + APIC_PAGE_SIZE, type: MemoryType.Reserved },

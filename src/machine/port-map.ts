@@ -12,6 +12,9 @@ export interface PortRange {
   readonly width?: Width;
 }
 
+/** First port of the ACPI power management registers, as on QEMU's pc. */
+export const POWER_MANAGEMENT_PORT = 0x600;
+
 /** The machine's I/O ports. Ports not listed are holes too, but their use is worth a warning. */
 export function portMap(chipset: Chipset): readonly PortRange[] {
   const { pic, pit, systemControlB, keyboardController, rtc, uart, debugConsole, debugExit, exitStatus } = chipset;
@@ -46,7 +49,13 @@ export function portMap(chipset: Chipset): readonly PortRange[] {
     { first: 0x3f8, last: 0x3ff, name: 'COM1', registers: uart },
     { first: 0x4d0, last: 0x4d1, name: '8259 edge/level control', registers: pic.edgeLevelControl },
     { first: 0x510, last: 0x511, name: 'QEMU firmware configuration' },
-    { first: 0x600, last: 0x60b, name: 'ACPI power management', registers: chipset.acpiPm, width: 4 },
+    {
+      first: POWER_MANAGEMENT_PORT,
+      last: POWER_MANAGEMENT_PORT + 11,
+      name: 'ACPI power management',
+      registers: chipset.acpiPm,
+      width: 4,
+    },
     { first: 0xcf8, last: 0xcf8, name: 'PCI configuration address', width: 4 },
     { first: 0xcf9, last: 0xcf9, name: 'reset control', registers: chipset.resetControl },
     { first: 0xcfa, last: 0xcff, name: 'PCI configuration data' },

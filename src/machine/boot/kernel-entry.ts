@@ -13,6 +13,8 @@ export interface BootOptions {
   readonly memoryMap: readonly MemoryMapEntry[];
   /** The image's file name, which Multiboot puts before the command line. */
   readonly imageName: string;
+  /** Tables that firmware leaves in memory, ACPI's RSDP first. */
+  readonly firmwareTables?: { readonly address: number; readonly bytes: Uint8Array };
 }
 
 /**

@@ -16,6 +16,10 @@ export type Protocol = 'auto' | 'pvh' | 'multiboot';
 export function loadImage(bytes: Uint8Array, ram: Uint8Array, options: BootOptions, protocol: Protocol): KernelEntry {
   if (bytes.length === 0) throw new ImageError('the image is empty');
   const memory = new GuestMemory(ram);
+  if (options.firmwareTables !== undefined) {
+    const { address, bytes: tables } = options.firmwareTables;
+    memory.place(BigInt(address), tables, BigInt(tables.length), 'the firmware tables');
+  }
   if (protocol !== 'multiboot' && isElf(bytes)) {
     const elf = readElf(bytes);
     const entry = pvhEntryOf(elf);

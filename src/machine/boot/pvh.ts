@@ -68,7 +68,7 @@ export function loadPvh(elf: ElfFile, entry: number, memory: GuestMemory, option
     [4, modules.length],
     [8, modules.length > 0 ? moduleList : 0],
     [8, commandLine],
-    [8, 0],
+    [8, options.firmwareTables?.address ?? 0],
     [8, memoryMap],
     [4, options.memoryMap.length],
     [4, 0],
