@@ -11,10 +11,15 @@ const growthLimit = 40;
 const ownFrame = new Set(['readStackPointer', 'readFramePointer']);
 
 function sizeOf(fn: IrFunction): number {
-  return fn.blocks.reduce((sum, { instructions }) => sum + instructions.filter(countable).length + 1, 0);
+  const weigh = (sum: number, instruction: Instruction) => sum + weightOf(instruction);
+  return fn.blocks.reduce((sum, { instructions }) => instructions.reduce(weigh, sum + 1), 0);
 }
 
-const countable = ({ op }: Instruction): boolean => op !== 'bind' && op !== 'copy' && op !== 'const';
+/** Machine instructions that it takes, roughly. */
+function weightOf({ op }: Instruction): number {
+  if (op === 'bind' || op === 'copy' || op === 'const') return 0;
+  return op === 'setMemory' || op === 'copyMemory' ? 5 : 1;
+}
 
 /** Whether calls of the function may be replaced by its body. */
 export function isInlinable(fn: IrFunction): boolean {
