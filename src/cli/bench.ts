@@ -4,6 +4,7 @@ import type { Engine } from '../cpu/cpu.ts';
 import { packArchive } from './archive.ts';
 import { measureBoot } from './bench/boot-time.ts';
 import { coldProgram } from './bench/cold-code.ts';
+import { comparePair, gccVersion, PAIRS, type PairResult } from './bench/compiler-pairs.ts';
 import type { GuestRun } from './bench/guest-timer.ts';
 import { type GuestImage, type MachineRun, runOnMachine } from './bench/on-machine.ts';
 import { qemuVersion, runOnQemu } from './bench/on-qemu.ts';
@@ -94,11 +95,26 @@ async function bench(flags: BenchFlags): Promise<BenchReport> {
   return {
     engines,
     rounds: settings.rounds,
-    versions: { node: process.versions.node, V8: process.versions.v8, QEMU: qemu, processor: cpus()[0]?.model },
+    versions: {
+      node: process.versions.node,
+      V8: process.versions.v8,
+      QEMU: qemu,
+      gcc: gccVersion(),
+      processor: cpus()[0]?.model,
+    },
     guests,
     geometricMeans: Object.fromEntries(engines.map((engine) => [engine, meanRatio(guests, engine)])),
     boot: await measureBoot(),
+    pairs: await comparePairs(),
   };
+}
+
+/** The compiler's code against gcc's, when gcc is installed. */
+async function comparePairs(): Promise<PairResult[]> {
+  const results: PairResult[] = [];
+  if (gccVersion() === undefined) return results;
+  for (const name of Object.keys(PAIRS)) results.push(await comparePair(name));
+  return results;
 }
 
 /** Geometric mean of the compute guests' ratios. */

@@ -1,5 +1,6 @@
 import chalk from 'chalk';
 import type { BootTime } from './boot-time.ts';
+import type { PairResult } from './compiler-pairs.ts';
 
 /** How one engine did. */
 export interface EngineResult {
@@ -27,6 +28,8 @@ export interface BenchReport {
   /** Of the compute guests' ratios, by engine. */
   readonly geometricMeans: Readonly<Record<string, number | undefined>>;
   readonly boot: BootTime;
+  /** Empty when gcc is not installed. */
+  readonly pairs: readonly PairResult[];
 }
 
 const millionsPerSecond = (instructions: number, seconds: number): string => (instructions / seconds / 1e6).toFixed(0);
@@ -61,9 +64,25 @@ export function formatBench(report: BenchReport): string {
     ...engines.flatMap((engine) => (cold ? [coldText(cold, engine)] : [])),
     `boot to first serial byte: ${time(boot.firstByte)}`,
     `boot to power-off: ${time(boot.powerOff)}`,
+    ...pairLines(report.pairs),
     `medians of ${report.rounds}; the mean is over compute guests; ${versionsText(report.versions)}`,
     '',
   ].join('\n');
+}
+
+/** Our compiler's functions beside gcc -O1's: bytes, and instructions retired by the whole program. */
+function pairLines(pairs: readonly PairResult[]): string[] {
+  if (pairs.length === 0) return [];
+  const ratio = (ours: number, theirs: number): string => `${(ours / theirs).toFixed(2)}x`;
+  const rows = pairs.map(({ name, ours, gcc }) => [
+    name,
+    ...[ours.size, gcc.size].map(String),
+    ratio(ours.size, gcc.size),
+    ...[ours.instructions, gcc.instructions].map(String),
+    ratio(ours.instructions, gcc.instructions),
+  ]);
+  const heads = ['compiled code', 'bytes', 'gcc -O1', 'ratio', 'instructions', 'gcc -O1', 'ratio'];
+  return ['', ...table(heads, rows), ''];
 }
 
 function coldText({ instructions, engines }: GuestResult, engine: string): string {
