@@ -5,48 +5,15 @@ import type { CpuState } from '../state.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { ControlFlow } from './control-flow.ts';
+import { deadFlags, flagKindsAtEntry } from './flags-flow.ts';
 import { type RegionFrame, RegionLowering } from './lower.ts';
-import type { Block, Exit, Region } from './region.ts';
+import { type Block, type Exit, type Region, successorsOf } from './region.ts';
 import { RegisterResolver, RegisterUse } from './register-use.ts';
 
 /** Functions of the interpreter that regions import: () -> i32. */
 export interface ImportedFunctions {
   readonly conditions: readonly number[];
   readonly statusFlags: number;
-}
-
-/** Where a block's end may go, in the order in which code tests for it. */
-function successorsOf(block: Block): number[] {
-  const exits = [block.taken, block.next]
-    .filter((exit) => exit?.kind === 'block')
-    .map((exit) => (exit as { block: number }).block);
-  return [...exits, ...block.candidates.map((candidate) => candidate.block)];
-}
-
-/** The stored kind of the flags at each block's start, where it is the same on all ways there. */
-function flagKindsAtEntry(blocks: readonly Block[], flow: ControlFlow): (number | undefined)[] {
-  const unknown = -1;
-  const unseen = -2;
-  const kinds = new Int32Array(blocks.length).fill(unseen);
-  kinds[0] = unknown;
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const number of flow.order) {
-      const block = blocks[number]!;
-      let kind = kinds[number]!;
-      for (const { translatable } of block.instructions) {
-        if (translatable.flagKind !== null) kind = translatable.flagKind ?? unknown;
-      }
-      for (const next of successorsOf(block)) {
-        const merged = kinds[next] === unseen || kinds[next] === kind ? kind : unknown;
-        if (merged !== kinds[next]) {
-          kinds[next] = merged;
-          changed = true;
-        }
-      }
-    }
-  }
-  return [...kinds].map((kind) => (kind < 0 ? undefined : kind));
 }
 
 /**
@@ -57,6 +24,7 @@ export class RegionEmitter {
   readonly #region: Region;
   readonly #flow: ControlFlow;
   readonly #flagKinds: (number | undefined)[];
+  readonly #deadFlags: boolean[][];
   readonly #code = new Code(1);
   readonly #budget = 0;
   readonly #exitRecord: number;
@@ -73,6 +41,7 @@ export class RegionEmitter {
     this.#region = region;
     this.#flow = new ControlFlow(region.blocks.map(successorsOf));
     this.#flagKinds = flagKindsAtEntry(region.blocks, this.#flow);
+    this.#deadFlags = deadFlags(region.blocks, this.#flow);
     const resolver = new RegisterResolver(state);
     this.#use = new RegisterUse(resolver);
     for (const block of region.blocks) {
@@ -194,11 +163,11 @@ export class RegionEmitter {
     code.get(this.#budget).i32(block.count).op('i32.sub').set(this.#budget);
     let kind = this.#flagKinds[number];
     this.#left = block.count;
-    for (const instruction of block.instructions) {
+    block.instructions.forEach((instruction, index) => {
       this.#record = instruction.record;
-      kind = this.#lowering.lower(instruction, kind);
+      kind = this.#lowering.lower(instruction, kind, this.#deadFlags[number]![index]!);
       this.#left -= instruction.count;
-    }
+    });
     this.#ending(number, block);
   }
 

@@ -53,14 +53,23 @@ export class RegionLowering extends ProgramLowering {
     this.#resolver = resolver;
   }
 
-  /** @param flagKind of the flags before, if known @returns the same for behind it */
-  lower({ record, translatable }: RegionInstruction, flagKind: number | undefined): number | undefined {
+  /**
+   * @param flagKind of the flags before, if known
+   * @param flagsAreDead what the instruction does to the flags may be left out
+   * @returns the kind of the flags behind it, if known
+   */
+  lower(
+    { record, translatable }: RegionInstruction,
+    flagKind: number | undefined,
+    flagsAreDead: boolean,
+  ): number | undefined {
     this.#record = record;
     this.#flagKind = flagKind;
     this.#flagsTouched = false;
     this.bindFixed(FLAGS_A, this.#frame.flagsA);
     this.bindFixed(FLAGS_B, this.#frame.flagsB);
-    this.lowerStatements(translatable.program.statements);
+    const { program } = flagsAreDead ? translatable.withoutFlags : translatable;
+    this.lowerStatements(program.statements);
     this.releaseLocals();
     return translatable.flagKind === null ? flagKind : translatable.flagKind;
   }

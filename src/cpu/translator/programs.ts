@@ -8,9 +8,21 @@ import { prune } from '../semantics/prune.ts';
 /** How a program ends: it goes on, may branch, always branches, or jumps to a computed address. */
 export type Ending = 'next' | 'conditional' | 'branch' | 'jump';
 
-/** A program ready for translation. */
-export interface TranslatableProgram {
+/** Statements, and what they do to the flags. */
+export interface FlagUse {
   readonly program: Program;
+  /** Looks at the status flags as they are before. */
+  readonly readsFlags: boolean;
+}
+
+/** A program ready for translation. */
+export interface TranslatableProgram extends FlagUse {
+  /** The same without its writes to the flags, for where nobody will look at them. */
+  readonly withoutFlags: FlagUse;
+  /** Replaces all status flags, whatever the operands. */
+  readonly writesFlags: boolean;
+  /** Control may leave before it is complete. */
+  readonly mayExit: boolean;
   readonly ending: Ending;
   /** The stored kind that the status flags have afterwards; undefined when it depends on values; null when they are not touched. */
   readonly flagKind: number | undefined | null;
@@ -23,6 +35,8 @@ const EXITS = new Set<Statement['kind']>(['load', 'raise', 'leave']);
 /** What translation must know of a list of statements. */
 class Survey {
   translatable = true;
+  readsFlags = false;
+  mayExit = false;
   #written = false;
 
   visit(statements: readonly Statement[]): void {
@@ -33,6 +47,8 @@ class Survey {
       const mayExit =
         EXITS.has(kind) || (kind === 'store' && statement.kind === 'store' && statement.place === undefined);
       if (mayExit && this.#written) this.translatable = false;
+      this.mayExit ||= mayExit;
+      this.readsFlags ||= kind === 'condition' || kind === 'statusFlags';
       if (WRITES.has(kind) || kind === 'store') this.#written = true;
       if (statement.kind === 'if') {
         this.visit(statement.whenTrue);
@@ -40,6 +56,12 @@ class Survey {
       }
     }
   }
+}
+
+function surveyOf(statements: readonly Statement[]): Survey {
+  const survey = new Survey();
+  survey.visit(statements);
+  return survey;
 }
 
 function endingOf(statements: readonly Statement[]): Ending {
@@ -91,10 +113,17 @@ export class Programs {
     const whole = condition < 0 ? recorded : fuse(recorded, condition, variant.operandSize);
     if (whole === undefined) return undefined;
     const statements = prune(whole.statements, false, new Set());
-    const survey = new Survey();
-    survey.visit(statements);
+    const quiet = prune(whole.statements, true, new Set());
+    const survey = surveyOf(statements);
     if (!survey.translatable) return undefined;
-    const program = { statements, locals: whole.locals };
-    return { program, ending: endingOf(statements), flagKind: flagKindAfter(statements) };
+    return {
+      program: { statements, locals: whole.locals },
+      readsFlags: survey.readsFlags,
+      withoutFlags: { program: { statements: quiet, locals: whole.locals }, readsFlags: surveyOf(quiet).readsFlags },
+      writesFlags: statements.some((statement) => statement.kind === 'setFlags'),
+      mayExit: survey.mayExit,
+      ending: endingOf(statements),
+      flagKind: flagKindAfter(statements),
+    };
   }
 }

@@ -54,6 +54,14 @@ export interface Region {
   readonly instructions: number;
 }
 
+/** Where a block's end may go, in the order in which code tests for it. */
+export function successorsOf(block: Block): number[] {
+  const exits = [block.taken, block.next]
+    .filter((exit) => exit?.kind === 'block')
+    .map((exit) => (exit as { block: number }).block);
+  return [...exits, ...block.candidates.map((candidate) => candidate.block)];
+}
+
 /** How many instructions a region may have; also bounds what runs between two looks at the budget. */
 export const REGION_LIMIT = 400;
 
