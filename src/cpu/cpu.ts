@@ -353,6 +353,7 @@ export class Cpu {
         return this.#link(this.#record);
       case R.EXIT.LOOKUP:
         this.#next = this.#lookup();
+        if (this.#next !== 0) this.#page!.entered.add(this.#offset());
         this.#reached(this.#next);
         return this.#next === 0 ? this.#deliverPending() : undefined;
       case R.EXIT.RELOOKUP:

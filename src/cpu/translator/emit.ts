@@ -7,7 +7,7 @@ import type { ModuleBuilder } from '../wasm/module.ts';
 import { ControlFlow } from './control-flow.ts';
 import { deadFlags, flagKindsAtEntry } from './flags-flow.ts';
 import { type RegionFrame, RegionLowering } from './lower.ts';
-import { type Block, type Exit, type Region, successorsOf } from './region.ts';
+import { type Block, type Candidate, type Exit, type Region, successorsOf } from './region.ts';
 import { RegisterResolver, RegisterUse } from './register-use.ts';
 
 /** Functions of the interpreter that regions import: () -> i32. */
@@ -174,11 +174,7 @@ export class RegionEmitter {
   #ending(number: number, block: Block): void {
     const code = this.#code;
     if (block.ending === 'jump') {
-      for (const candidate of block.candidates) {
-        code.get(this.#frame.jumpTarget).i64(candidate.rip).op('i64.eq').if();
-        this.#goTo(number, { kind: 'block', block: candidate.block });
-        code.end();
-      }
+      this.#chooseTarget(number, block.candidates);
       code.i32(0).get(this.#frame.jumpTarget).store('i64', 64, FIELDS.rip.address);
       code.i32(0).i32(0).store('i32', 32, FIELDS.leaveCost.address);
       this.#leaveTo(INDIRECT_RECORD);
@@ -193,6 +189,25 @@ export class RegionEmitter {
       this.#goTo(number, block.next);
       code.end();
     }
+  }
+
+  /** Goes to the candidate that the jump's target is, by bisection; falls through when it is none. @param candidates by RIP */
+  #chooseTarget(from: number, candidates: readonly Candidate[]): void {
+    const code = this.#code;
+    if (candidates.length <= 2) {
+      for (const { rip, block } of candidates) {
+        code.get(this.#frame.jumpTarget).i64(rip).op('i64.eq').if();
+        this.#goTo(from, { kind: 'block', block });
+        code.end();
+      }
+      return;
+    }
+    const middle = candidates.length >> 1;
+    code.get(this.#frame.jumpTarget).i64(candidates[middle]!.rip).op('i64.lt_u').if();
+    this.#chooseTarget(from, candidates.slice(0, middle));
+    code.else();
+    this.#chooseTarget(from, candidates.slice(middle));
+    code.end();
   }
 
   #goTo(from: number, exit: Exit): void {

@@ -75,7 +75,7 @@ interface Step {
 }
 
 /** Computed jumps compare their target with no more places than this. */
-const CANDIDATE_LIMIT = 8;
+const CANDIDATE_LIMIT = 64;
 
 /**
  * Collects the records around a hot entry into a region: breadth first over direct branches, within one page and one mode, until the
@@ -139,11 +139,18 @@ export class RegionBuilder {
       const block = exit.kind === 'record' ? numbers.get(exit.record) : undefined;
       return block === undefined ? exit : { kind: 'block', block };
     };
-    const returns = [...steps.values()].flatMap((step) => step.candidates);
-    const candidates = returns.flatMap((record): Candidate[] => {
-      const block = numbers.get(record);
-      return block === undefined ? [] : [{ rip: this.#state.u64[(record + R.RIP) >> 3]!, block }];
-    });
+    const candidatesOf = (mnemonic: string): Candidate[] => {
+      const records = [...steps].flatMap(([record, step]) =>
+        this.#mnemonic(record) === mnemonic ? step.candidates : [],
+      );
+      const found = [...new Set(records)].flatMap((record): Candidate[] => {
+        const block = numbers.get(record);
+        return block === undefined ? [] : [{ rip: this.#state.u64[(record + R.RIP) >> 3]!, block }];
+      });
+      return found.sort((a, b) => (a.rip < b.rip ? -1 : 1)).slice(0, CANDIDATE_LIMIT);
+    };
+    // A return goes behind a call, a jump to where jumps were seen to go.
+    const candidates: Record<string, Candidate[]> = { RET: candidatesOf('CALL'), JMP: candidatesOf('JMP') };
     const blocks: Block[] = [];
     for (const leader of numbers.keys()) {
       const instructions: RegionInstruction[] = [];
@@ -162,7 +169,10 @@ export class RegionBuilder {
         ending: last.instruction!.translatable.ending,
         taken: last.taken && this.#orTarget(resolve(last.taken), last.instruction!.record),
         next: last.next && resolve(last.next),
-        candidates: this.#isReturn(last.instruction!.record) ? candidates.slice(0, CANDIDATE_LIMIT) : [],
+        candidates:
+          last.instruction!.translatable.ending === 'jump'
+            ? (candidates[this.#mnemonic(last.instruction!.record)] ?? [])
+            : [],
       });
     }
     return numbers.get(entry) === 0 ? blocks : [];
@@ -189,20 +199,20 @@ export class RegionBuilder {
     const next = ending === 'branch' || ending === 'jump' ? undefined : this.#behind(page, record + R.RECORD_BYTES);
     const branches = ending === 'branch' || ending === 'conditional';
     const taken = branches ? this.#target(page, record) : undefined;
-    return { instruction, taken, next, candidates: this.#candidates(page, record) };
+    return { instruction, taken, next, candidates: this.#candidates(page, record, translatable) };
   }
 
   #mnemonic(record: number): string {
     return FORMS[this.#state.view.getUint16(record + R.FORM, true)]!.mnemonic;
   }
 
-  #isReturn(record: number): boolean {
-    return this.#mnemonic(record) === 'RET';
-  }
-
-  /** Behind a call: where its callee will return to, if that is in this page. */
-  #candidates(page: CodePage, record: number): number[] {
-    if (this.#mnemonic(record) !== 'CALL') return [];
+  /** Behind a call: where its callee will return to. Of a computed jump: where control was seen to come to in this page. */
+  #candidates(page: CodePage, record: number, { ending }: TranslatableProgram): number[] {
+    const mnemonic = this.#mnemonic(record);
+    if (mnemonic === 'JMP' && ending === 'jump') {
+      return [...page.entered].map((offset) => page.entries[offset]!).filter((target) => target !== 0);
+    }
+    if (mnemonic !== 'CALL') return [];
     const low = this.#state.i32[(record + R.RIP) >> 2]!;
     const offset = ((low - (page.ripBase | 0)) | 0) + this.#state.u8[record + R.LENGTH]!;
     const site = offset < PAGE ? this.#recordAt(page, offset) : 0;
