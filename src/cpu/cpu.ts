@@ -404,7 +404,7 @@ export class Cpu {
     const { generation } = this.#cache;
     const record = this.#lookup();
     if (record === 0) return this.#deliverPending();
-    if (this.#cache.generation === generation) this.#cache.replace(stale, record, this.#page!);
+    if (this.#cache.generation === generation) this.#cache.supersede(stale);
     this.#next = record;
     return undefined;
   }

@@ -90,6 +90,14 @@ describe('self-modifying code', () => {
     expect(cpu.state.gpr(0)).toBe(5050n);
   });
 
+  it('takes as long the two hundred thousandth time as the first', { timeout: 20_000 }, () => {
+    const count = [0x40, 0x0d, 3, 0];
+    const code = [0xb9, ...count, 0x31, 0xc0, 0xfe, 0x05, 2, 0, 0, 0, 0x83, 0xc0, 0, 0xff, 0xc9, 0x75, 0xf3, HLT];
+    const cpu = longModeCpu(code);
+    expect(cpu.run(1e6).reason).toBe('halt');
+    expect(cpu.state.gpr(0)).toBe(0xfffe81a0n);
+  });
+
   it('takes code that a loader changed once it is told', () => {
     const cpu = longModeCpu([0xb8, 1, 0, 0, 0, HLT]);
     cpu.run(10);

@@ -269,7 +269,6 @@ export class CodeCache {
     const { entries, crossing, ripBase } = run.page;
     for (let i = 0, record = run.first; i < run.records; i++, record += R.RECORD_BYTES) {
       words[(record + R.HANDLER) >> 2] = R.PSEUDO.relookup;
-      words[(record + R.IMMEDIATE) >> 2] = run.page.physicalPage;
       const offset = (words[(record + R.RIP) >> 2]! - (ripBase | 0)) | 0;
       if (entries[offset] === record) entries[offset] = 0;
     }
@@ -277,10 +276,14 @@ export class CodeCache {
     return true;
   }
 
-  /** Makes a record whose bytes have changed go on in one decoded from the new bytes of the same page. */
-  replace(stale: number, record: number, page: CodePage): void {
-    if (this.#isCrossing(record) || this.#state.i32[(stale + R.IMMEDIATE) >> 2] !== page.physicalPage) return;
-    this.redirect(stale, record);
+  /**
+   * Makes a dropped record find its successor through the jump cache from now on. Pointing it at the successor would build chains, one
+   * link longer each time the same code changes.
+   */
+  supersede(stale: number): void {
+    const words = this.#state.i32;
+    words[(stale + R.HANDLER) >> 2] = R.PSEUDO.jump;
+    words[(stale + R.COST) >> 2] = this.position(stale);
   }
 
   /** Makes a record stand for another. */
