@@ -258,8 +258,11 @@ export class Uart16550 implements Device<Uart16550State> {
     this.#restartTimeout();
   }
 
+  /** The interrupt is withdrawn while THR is full, however short: an edge-triggered controller sees a new request. */
   #transmit(byte: number): void {
     const state = this.#state;
+    state.transmitterEmptyPending = false;
+    this.#updateInterrupt();
     state.transmitterEmptyPending = true;
     state.lastReadWasLineStatus = false;
     if ((state.modemControl & MCR_LOOP) !== 0) this.#accept(byte);

@@ -36,6 +36,8 @@ describe('transmitter', () => {
     expect(interruptId()).toBe(0x01);
     write(THR, 1);
     expect(interrupts).toEqual([true, false, true]);
+    write(THR, 2);
+    expect(interrupts).toEqual([true, false, true, false, true]);
   });
 });
 
