@@ -6,8 +6,8 @@ import type { MemoryOperand, Operand, Width } from './operands.ts';
 
 /**
  * The assembler behind the dialect's `asm` templates: a subset of Intel syntax, one instruction a line.
- * Comments begin with `;`, `#` or `//`. Directives: .code32 .code64 .align N, .byte .word .long .quad (db dw dd dq),
- * .ascii "text". An identifier is an address: the target of a jump, `[name]` in memory (relative to rip in 64-bit
+ * Comments begin with `;`, `#` or `//`. Directives: .code32 .code64 .align N, .zero N, .byte .word .long .quad (db dw
+ * dd dq), .ascii "text". An identifier is an address: the target of a jump, `[name]` in memory (relative to rip in 64-bit
  * mode), `name` or `offset name` as an immediate. `{name}` stands for an operand of the template, `{name.32}` for its
  * low 32 bits. Far jumps: `jmp 0x08:name` (32-bit mode), `jmp far [address]`.
  */
@@ -106,6 +106,7 @@ class Assembler {
   #directive(name: string, tail: string): void {
     if (name === '.code32' || name === '.code64') this.#mode = name === '.code32' ? 32 : 64;
     else if (name === '.align') this.#align(Number(parseExpression(tail, this.#scope).value));
+    else if (name === '.zero') this.#code.bytes(new Uint8Array(Number(parseExpression(tail, this.#scope).value)));
     else if (name === '.ascii') {
       this.#code.bytes([...(JSON.parse(tail) as string)].map((character) => character.charCodeAt(0)));
     } else throw new EncodingError(`unknown directive '${name}'`);
