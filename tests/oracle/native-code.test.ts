@@ -5,8 +5,8 @@ import { bitsOf } from '../../src/compiler/ir/module.ts';
 import { printModule } from '../../src/compiler/ir/print.ts';
 import { verifyModule } from '../../src/compiler/ir/verify.ts';
 import { emit } from '../../src/compiler/link/emit.ts';
+import { type RandomProgram, randomProgram } from '../compiler/random-ir.ts';
 import { runNative } from './native.ts';
-import { type RandomProgram, randomProgram } from './random-ir.ts';
 import { nativeHost } from './tools.ts';
 
 const host = nativeHost();

@@ -197,7 +197,7 @@ function fillFields(
     if (size === 8) view.setBigUint64(offset, BigInt.asUintN(64, value), true);
     else {
       const bits = BigInt.asIntN(64, value);
-      const fits = kind === 'absolute' ? bits >= -0x80000000n && bits <= 0xffffffffn : BigInt.asIntN(32, bits) === bits;
+      const fits = kind === 'absolute' ? BigInt.asUintN(32, bits) === bits : BigInt.asIntN(32, bits) === bits;
       if (!fits) throw new LinkError(`${section.name}+0x${offset.toString(16)}: @${symbol} is out of reach (${kind})`);
       view.setUint32(offset, Number(BigInt.asUintN(32, bits)), true);
     }
