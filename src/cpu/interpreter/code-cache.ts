@@ -257,7 +257,11 @@ export class CodeCache {
       if (spillers)
         this.#spillers.set(
           page,
-          spillers.filter((run) => !this.#dropIfHit(run, from + PAGE, to + PAGE)),
+          spillers.filter((run) => {
+            const isHit = this.#dropIfHit(run, from + PAGE, to + PAGE);
+            if (isHit) this.onRunsDropped?.(run.page);
+            return !isHit;
+          }),
         );
     }
   }

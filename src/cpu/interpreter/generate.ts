@@ -1,4 +1,12 @@
-import { BRANCH_RECORD, EXIT_RECORD, FIELDS, INDIRECT_RECORD, JUMP_CACHE } from '../layout.ts';
+import {
+  BRANCH_RECORD,
+  EXIT_RECORD,
+  FIELDS,
+  INDIRECT_RECORD,
+  JUMP_CACHE,
+  REGION_EXIT_COUNTERS,
+  REGION_EXITS,
+} from '../layout.ts';
 import { Context, type Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
 import type { Program, Statement } from '../semantics/nodes.ts';
@@ -274,6 +282,19 @@ class Generator {
     code.callIndirect(type).set(ticks).set(handler);
     code.get(handler).i32(~SIDE_EXIT).op('i32.and').set(record);
     code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.add').set(ticks);
+    const counter = code.local('i32');
+    code.get(handler).i32(SIDE_EXIT).op('i32.and').i32(1).op('i32.xor').i32(REGION_EXIT_COUNTERS).op('i32.mul');
+    code
+      .get(record)
+      .i32(6)
+      .op('i32.shr_u')
+      .i32(REGION_EXIT_COUNTERS - 1)
+      .op('i32.and')
+      .op('i32.add')
+      .i32(2)
+      .op('i32.shl')
+      .tee(counter);
+    code.get(counter).load('i32', 32, REGION_EXITS).i32(1).op('i32.add').store('i32', 32, REGION_EXITS);
     code.get(handler).i32(SIDE_EXIT).op('i32.and').op('i32.eqz').if();
     code.br(next).end().end();
     code.get(record).load('i32', 32, R.HANDLER).tee(handler).op('i32.eqz').if();

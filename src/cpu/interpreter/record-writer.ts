@@ -80,6 +80,8 @@ export class RecordWriter {
   codeBase = 0;
   /** What each record of the arena was decoded as: variant + 1, and in the upper half a fused condition + 1; 0 for none. */
   readonly #decoded = new Int32Array(RECORD_ARENA_BYTES / R.RECORD_BYTES);
+  /** The page of each record of the arena. */
+  #pages: CodePage[] = [];
   /** Records written in this run. */
   records = 0;
 
@@ -116,6 +118,12 @@ export class RecordWriter {
 
   forget(): void {
     this.helpers.length = 0;
+    this.#pages = [];
+  }
+
+  /** @returns the page that a record, which is no stub, was decoded from */
+  pageOf(record: number): CodePage | undefined {
+    return this.#pages[(record - RECORD_ARENA) / R.RECORD_BYTES];
   }
 
   /** @returns the variant of a record and the condition of the jump fused to it (-1: none), or undefined for what TypeScript executes */
@@ -252,6 +260,7 @@ export class RecordWriter {
     this.#halves[(record + R.FORM) >> 1] = form;
     this.#bytes[record + R.LENGTH] = length;
     this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES] = 0;
+    this.#pages[(record - RECORD_ARENA) / R.RECORD_BYTES] = this.#page;
     if (this.#crossing) this.#bytes[record + R.MARKS] = R.MARK.crossing;
     this.#words[(record + R.COST) >> 2] = this.#position + 1;
     this.records++;

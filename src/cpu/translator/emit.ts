@@ -1,6 +1,6 @@
-import { SIDE_EXIT } from '../interpreter/generate.ts';
+import { jumpCacheIndex, SIDE_EXIT } from '../interpreter/generate.ts';
 import * as R from '../interpreter/records.ts';
-import { FIELDS, GPR, INDIRECT_RECORD, XMM } from '../layout.ts';
+import { FIELDS, GPR, INDIRECT_RECORD, JUMP_CACHE, JUMP_CACHE_ENTRY_BYTES, XMM } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
@@ -71,6 +71,7 @@ export class RegionEmitter {
   /** Defines the region's function in a module. @returns its index */
   emit(module: ModuleBuilder): number {
     const index = module.declare(['i32'], ['i32', 'i32']);
+    this.#checkPages();
     this.#loadState();
     this.#exit = this.#code.block();
     this.#tree(0);
@@ -79,6 +80,28 @@ export class RegionEmitter {
     this.#code.get(this.#exitRecord).get(this.#budget);
     module.define(index, this.#code);
     return index;
+  }
+
+  /** Leaves at once when a page of the region may be mapped otherwise by now: the interpreter goes on, and looks its way up anew. */
+  #checkPages(): void {
+    const { code } = this.#frame;
+    for (const { rip, record } of this.#region.guards) {
+      const entry = JUMP_CACHE + jumpCacheIndex(Number(BigInt.asIntN(32, rip))) * JUMP_CACHE_ENTRY_BYTES;
+      code.i32(0).load('i64', 64, entry).i64(rip).op('i64.ne');
+      code
+        .i32(0)
+        .load('i32', 32, entry + 8)
+        .i32(record)
+        .op('i32.ne')
+        .op('i32.or');
+      code.i32(0).load('i32', 32, entry + 12);
+      code.i32(0).load('i32', 32, FIELDS.fetchContext.address).op('i32.ne').op('i32.or').if();
+      code
+        .i32(this.#region.entry | SIDE_EXIT)
+        .get(this.#budget)
+        .return()
+        .end();
+    }
   }
 
   #loadState(): void {

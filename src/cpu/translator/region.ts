@@ -1,8 +1,10 @@
 import { MAX_LENGTH } from '../decode/decoder.ts';
 import { FORMS } from '../decode/forms.ts';
-import type { CodeCache, CodePage } from '../interpreter/code-cache.ts';
+import type { CodeCache, CodePage, Run } from '../interpreter/code-cache.ts';
+import { jumpCacheIndex } from '../interpreter/generate.ts';
 import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
+import { JUMP_CACHE } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import type { Programs, TranslatableProgram } from './programs.ts';
 
@@ -47,8 +49,17 @@ export interface Candidate {
   readonly block: number;
 }
 
+/** A lookup that must still be in the jump cache when the region is entered: then the page of `record` is mapped as it was. */
+export interface PageGuard {
+  readonly rip: bigint;
+  readonly record: number;
+}
+
 export interface Region {
-  readonly page: CodePage;
+  /** The entry's page first. */
+  readonly pages: readonly CodePage[];
+  /** One for each page but the first. */
+  readonly guards: readonly PageGuard[];
   readonly entry: number;
   readonly blocks: readonly Block[];
   readonly instructions: number;
@@ -74,12 +85,14 @@ interface Step {
   readonly candidates: readonly number[];
 }
 
+/** How many pages a region may span. */
+const PAGE_LIMIT = 4;
 /** Computed jumps compare their target with no more places than this. */
 const CANDIDATE_LIMIT = 64;
 
 /**
- * Collects the records around a hot entry into a region: breadth first over direct branches, within one page and one mode, until the
- * limit. Anything else is a way out.
+ * Collects the records around a hot entry into a region: breadth first over direct branches, within a few pages and one mode, until
+ * the limit. Anything else is a way out. Other pages than the entry's are followed where the jump cache knows the way.
  */
 export class RegionBuilder {
   readonly #state: CpuState;
@@ -87,6 +100,7 @@ export class RegionBuilder {
   readonly #writer: RecordWriter;
   readonly #programs: Programs;
   readonly #limit: number;
+  #guards = new Map<CodePage, PageGuard | undefined>();
 
   constructor(state: CpuState, cache: CodeCache, writer: RecordWriter, programs: Programs, limit: number) {
     this.#state = state;
@@ -98,7 +112,9 @@ export class RegionBuilder {
 
   /** @returns undefined when the entry itself cannot be translated, or the cache was cleared meanwhile */
   build(page: CodePage, entry: number): Region | undefined {
+    if (this.#state.u8[entry + R.MARKS]! & R.MARK.crossing) return undefined;
     const { generation } = this.#cache;
+    this.#guards = new Map([[page, undefined]]);
     const steps = new Map<number, Step>();
     const leaders = new Set<number>([entry]);
     const queue = [entry];
@@ -106,7 +122,7 @@ export class RegionBuilder {
     for (let head = queue.shift(); head !== undefined; head = queue.shift()) {
       for (let record: number | undefined = head; record !== undefined && !steps.has(record); ) {
         if (instructions >= this.#limit) break;
-        const step = this.#step(page, record);
+        const step = this.#step(this.#writer.pageOf(record) ?? page, record);
         if (this.#cache.generation !== generation) return undefined;
         steps.set(record, step);
         instructions += step.instruction?.count ?? 0;
@@ -127,7 +143,14 @@ export class RegionBuilder {
       }
     }
     if (steps.get(entry)?.instruction === undefined) return undefined;
-    return { page, entry, blocks: this.#blocks(entry, steps, leaders), instructions };
+    const guards = [...this.#guards.values()].filter((guard) => guard !== undefined);
+    return {
+      pages: [...this.#guards.keys()],
+      guards,
+      entry,
+      blocks: this.#blocks(entry, steps, leaders),
+      instructions,
+    };
   }
 
   /** Cuts what was collected into blocks, the entry's first. */
@@ -186,7 +209,7 @@ export class RegionBuilder {
   #step(page: CodePage, record: number): Step {
     const marks = this.#state.u8[record + R.MARKS]!;
     const nothing: Step = { instruction: undefined, taken: undefined, next: undefined, candidates: [] };
-    if (marks & (R.MARK.stub | R.MARK.crossing)) return nothing;
+    if (marks & R.MARK.stub) return nothing;
     const decoded = this.#writer.decodedAs(record);
     if (decoded === undefined) return nothing;
     const translatable = this.#programs.find(decoded.variant, decoded.condition);
@@ -222,26 +245,51 @@ export class RegionBuilder {
   /** Where control goes on behind a record: past the stub that ends a run, if the next run is in this page. */
   #behind(page: CodePage, record: number): Exit {
     if ((this.#state.u8[record + R.MARKS]! & R.MARK.stub) === 0) return { kind: 'record', record };
-    const known = this.#inPage(page, record + R.RIP);
+    const known = this.#find(page, record + R.RIP);
     return { kind: 'record', record: known === 0 ? record : known };
   }
 
   #target(page: CodePage, record: number): Exit {
-    const known = this.#inPage(page, this.#state.i32[(record + R.TARGET) >> 2]! + R.RIP);
+    const known = this.#find(page, this.#state.i32[(record + R.TARGET) >> 2]! + R.RIP);
     return known === 0 ? { kind: 'target', record } : { kind: 'record', record: known };
   }
 
-  /** @param field with a RIP @returns the record there, or 0 when it is not in this page or not within one page */
-  #inPage(page: CodePage, field: number): number {
+  /** @param field with a RIP @returns the record there, or 0 when it cannot be part of the region */
+  #find(page: CodePage, field: number): number {
     const low = this.#state.i32[field >> 2]!;
     const high = this.#state.i32[(field >> 2) + 1]!;
     const offset = high * 2 ** 32 + (low >>> 0) - page.ripBase;
-    return offset < 0 || offset >= PAGE ? 0 : this.#recordAt(page, offset);
+    return offset >= 0 && offset < PAGE ? this.#recordAt(page, offset) : this.#findInCache(low, high);
+  }
+
+  /** Follows the jump cache into another page. */
+  #findInCache(low: number, high: number): number {
+    const words = this.#state.i32;
+    const entry = (JUMP_CACHE >> 2) + jumpCacheIndex(low) * 4;
+    if (words[entry] !== low || words[entry + 1] !== high) return 0;
+    if (words[entry + 3] !== this.#state.get('fetchContext')) return 0;
+    const record = words[entry + 2]!;
+    const page = this.#writer.pageOf(record);
+    if (page === undefined || this.#state.u8[record + R.MARKS]! & (R.MARK.crossing | R.MARK.stub)) return 0;
+    if (!this.#guards.has(page)) {
+      if (this.#guards.size >= PAGE_LIMIT) return 0;
+      this.#guards.set(page, { rip: this.#state.u64[(record + R.RIP) >> 3]!, record });
+    }
+    return record;
+  }
+
+  /** An instruction that goes on in another page, if the jump cache says that the same page still follows. */
+  #crossingAt(page: CodePage, run: Run): number {
+    const behind = page.ripBase + run.end;
+    const next = this.#findInCache(behind | 0, Math.floor(behind / 2 ** 32) | 0);
+    return next !== 0 && this.#writer.pageOf(next)?.physicalPage === run.secondPage ? run.first : 0;
   }
 
   #recordAt(page: CodePage, offset: number): number {
     const known = page.entries[offset]!;
     if (known !== 0) return known;
+    const crossing = page.crossing.get(offset);
+    if (crossing !== undefined) return this.#crossingAt(page, crossing);
     if (this.#cache.isFull || offset > PAGE - MAX_LENGTH) return 0;
     const record = this.#cache.record(page, offset);
     return record === 0 || this.#state.u8[record + R.MARKS]! & R.MARK.crossing ? 0 : record;

@@ -1,8 +1,9 @@
+import { FORMS } from '../decode/forms.ts';
 import type { CodeCache, CodePage } from '../interpreter/code-cache.ts';
 import type { Handlers } from '../interpreter/generate.ts';
 import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
-import { MODE } from '../layout.ts';
+import { MODE, RECORD_ARENA, REGION_EXIT_COUNTERS, REGION_EXITS } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { RegionEmitter } from './emit.ts';
@@ -31,6 +32,16 @@ interface Installed {
   readonly slot: number;
 }
 
+/** A way out of translated code, and how often it was taken. */
+export interface RegionExit {
+  /** `interpreted`: this instruction was left to the interpreter; `ordinary`: control went on here. */
+  readonly kind: 'interpreted' | 'ordinary';
+  readonly count: number;
+  readonly rip: bigint;
+  /** Name of the form. */
+  readonly instruction: string;
+}
+
 /** What the translator has done, for reports. */
 export interface TranslatorStatistics {
   regions: number;
@@ -56,7 +67,8 @@ export class Translator {
   #usedSlots = 0;
   readonly #samples = new Map<number, number>();
   readonly #refused = new Set<number>();
-  readonly #installed = new Map<CodePage, Installed[]>();
+  /** By every page that a region has code of. */
+  readonly #installed = new Map<CodePage, Set<Installed>>();
   readonly #drops = new Map<number, number>();
   #queue: Region[] = [];
   #waited = 0;
@@ -94,6 +106,29 @@ export class Translator {
   /** Whatever control reaches is to be sampled. */
   get isEager(): boolean {
     return this.options.threshold === 1;
+  }
+
+  /** Where regions were left most often. @param limit how many of each kind */
+  exits(limit: number): RegionExit[] {
+    const counters = this.#state.i32.subarray(REGION_EXITS >> 2, (REGION_EXITS >> 2) + 2 * REGION_EXIT_COUNTERS);
+    const kinds = ['interpreted', 'ordinary'] as const;
+    return kinds.flatMap((kind, index) => {
+      const found = [...counters.subarray(index * REGION_EXIT_COUNTERS, (index + 1) * REGION_EXIT_COUNTERS)]
+        .map((count, slot) => ({
+          count,
+          record: RECORD_ARENA + (slot - ((RECORD_ARENA / R.RECORD_BYTES) & 0xffff)) * R.RECORD_BYTES,
+        }))
+        .filter(({ count }) => count > 0)
+        .sort((a, b) => b.count - a.count)
+        .slice(0, limit);
+      return found.map(({ count, record }) => ({ kind, count, ...this.#describe(record) }));
+    });
+  }
+
+  #describe(record: number): { rip: bigint; instruction: string } {
+    const at = record < RECORD_ARENA ? record + REGION_EXIT_COUNTERS * R.RECORD_BYTES : record;
+    const form = FORMS[this.#state.view.getUint16(at + R.FORM, true)];
+    return { rip: this.#state.u64[(at + R.RIP) >> 3]!, instruction: form?.name ?? '?' };
   }
 
   #isHead(record: number): boolean {
@@ -142,9 +177,11 @@ export class Translator {
     const handler = words[(region.entry + R.HANDLER) >> 2]!;
     words[(region.entry + R.SCALE) >> 2]! |= (handler << R.REGION.handlerShift) | (slot << R.REGION.slotShift);
     words[(region.entry + R.HANDLER) >> 2] = R.PSEUDO.region;
-    const others = this.#installed.get(region.page) ?? [];
-    others.push({ region, slot });
-    this.#installed.set(region.page, others);
+    const installed = { region, slot };
+    for (const page of region.pages) {
+      const others = this.#installed.get(page) ?? new Set();
+      this.#installed.set(page, others.add(installed));
+    }
     this.#refused.delete(region.entry);
     this.statistics.regions++;
     this.statistics.instructions += region.instructions;
@@ -152,23 +189,27 @@ export class Translator {
 
   /** Code of the page has changed: its regions go. */
   #drop(page: CodePage): void {
-    this.#queue = this.#queue.filter((region) => region.page !== page);
+    this.#queue = this.#queue.filter((region) => !region.pages.includes(page));
     this.#refused.clear();
     this.#samples.clear();
     const installed = this.#installed.get(page);
     if (installed === undefined) return;
-    const words = this.#state.i32;
-    for (const { region, slot } of installed) {
-      const scale = words[(region.entry + R.SCALE) >> 2]!;
-      if (this.#isHead(region.entry)) {
-        words[(region.entry + R.HANDLER) >> 2] = (scale >>> R.REGION.handlerShift) & R.REGION.handlerMask;
-      }
-      words[(region.entry + R.SCALE) >> 2] = scale & ((1 << R.REGION.handlerShift) - 1);
-      this.#release(slot);
-    }
-    this.#installed.delete(page);
+    for (const each of installed) this.#remove(each);
     this.#drops.set(page.physicalPage, (this.#drops.get(page.physicalPage) ?? 0) + 1);
-    this.statistics.dropped += installed.length;
+    this.statistics.dropped += installed.size;
+  }
+
+  /** Gives the region's head its own handler back. */
+  #remove(installed: Installed): void {
+    const { region, slot } = installed;
+    const words = this.#state.i32;
+    const scale = words[(region.entry + R.SCALE) >> 2]!;
+    if (this.#isHead(region.entry)) {
+      words[(region.entry + R.HANDLER) >> 2] = (scale >>> R.REGION.handlerShift) & R.REGION.handlerMask;
+    }
+    words[(region.entry + R.SCALE) >> 2] = scale & ((1 << R.REGION.handlerShift) - 1);
+    this.#release(slot);
+    for (const page of region.pages) this.#installed.get(page)?.delete(installed);
   }
 
   #release(slot: number): void {
@@ -178,7 +219,8 @@ export class Translator {
 
   /** All records are gone. */
   #forget(): void {
-    for (const installed of this.#installed.values()) for (const { slot } of installed) this.#release(slot);
+    const all = new Set([...this.#installed.values()].flatMap((installed) => [...installed]));
+    for (const { slot } of all) this.#release(slot);
     this.#installed.clear();
     this.#samples.clear();
     this.#refused.clear();
