@@ -148,7 +148,15 @@ export class Cpu {
     if (engine === 'interpreter') return;
     const eagerness = engine === 'translator' ? { threshold: 1, batch: 1 } : {};
     const options = { ...DEFAULT_TRANSLATOR, ...eagerness, ...translator };
-    this.translator = new Translator(this.state, this.#cache, this.#writer, handlers, instance.exports, options);
+    this.translator = new Translator(
+      this.state,
+      this.#cache,
+      this.#writer,
+      handlers,
+      instance.exports,
+      options,
+      (linear) => this.#peek64(linear),
+    );
   }
 
   get guestRam(): Uint8Array {
@@ -353,7 +361,6 @@ export class Cpu {
         return this.#link(this.#record);
       case R.EXIT.LOOKUP:
         this.#next = this.#lookup();
-        if (this.#next !== 0) this.#page!.entered.add(this.#offset());
         this.#reached(this.#next);
         return this.#next === 0 ? this.#deliverPending() : undefined;
       case R.EXIT.RELOOKUP:
@@ -376,6 +383,13 @@ export class Cpu {
         this.#next = this.#record;
         return undefined;
     }
+  }
+
+  /** @returns 64 bits of RAM at a linear address within a page, without side effects */
+  #peek64(linear: bigint): bigint | undefined {
+    const physical = linear & 7n ? undefined : this.system.translate(linear);
+    if (physical === undefined || physical + 8 > this.state.memoryBytes) return undefined;
+    return this.state.view.getBigUint64(this.state.ramAddress + physical, true);
   }
 
   /** The end of a slice shows where time is spent. */

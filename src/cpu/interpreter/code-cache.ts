@@ -33,8 +33,6 @@ export class CodePage {
   /** Record of the instruction at each offset, 0 for none. */
   readonly entries = new Int32Array(PAGE);
   runs: Run[] = [];
-  /** Offsets that control has come to by a computed jump, a return, or from another page. */
-  readonly entered = new Set<number>();
   /** Runs that go on in another page: not in `entries`, as they are only right while both pages stay mapped. */
   readonly crossing = new Map<number, Run>();
 

@@ -4,7 +4,7 @@ import type { CodeCache, CodePage, Run } from '../interpreter/code-cache.ts';
 import { jumpCacheIndex } from '../interpreter/generate.ts';
 import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
-import { JUMP_CACHE } from '../layout.ts';
+import { FLAT_SEGMENT, JUMP_CACHE, ZERO_SLOT } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import type { Programs, TranslatableProgram } from './programs.ts';
 
@@ -100,9 +100,19 @@ export class RegionBuilder {
   readonly #writer: RecordWriter;
   readonly #programs: Programs;
   readonly #limit: number;
+  readonly #peek: (linear: bigint) => bigint | undefined;
   #guards = new Map<CodePage, PageGuard | undefined>();
 
-  constructor(state: CpuState, cache: CodeCache, writer: RecordWriter, programs: Programs, limit: number) {
+  /** @param peek reads 64 bits of memory without side effects; undefined where nothing is mapped */
+  constructor(
+    state: CpuState,
+    cache: CodeCache,
+    writer: RecordWriter,
+    programs: Programs,
+    limit: number,
+    peek: (linear: bigint) => bigint | undefined,
+  ) {
+    this.#peek = peek;
     this.#state = state;
     this.#cache = cache;
     this.#writer = writer;
@@ -232,14 +242,37 @@ export class RegionBuilder {
   /** Behind a call: where its callee will return to. Of a computed jump: where control was seen to come to in this page. */
   #candidates(page: CodePage, record: number, { ending }: TranslatableProgram): number[] {
     const mnemonic = this.#mnemonic(record);
-    if (mnemonic === 'JMP' && ending === 'jump') {
-      return [...page.entered].map((offset) => page.entries[offset]!).filter((target) => target !== 0);
-    }
+    if (mnemonic === 'JMP' && ending === 'jump') return this.#tableEntries(page, record);
     if (mnemonic !== 'CALL') return [];
     const low = this.#state.i32[(record + R.RIP) >> 2]!;
     const offset = ((low - (page.ripBase | 0)) | 0) + this.#state.u8[record + R.LENGTH]!;
     const site = offset < PAGE ? this.#recordAt(page, offset) : 0;
     return site === 0 ? [] : [site];
+  }
+
+  /**
+   * Of a jump through a table at a fixed address, the entries that are code of this region's pages: a hint, since the table is memory
+   * like any other and the jump itself compares.
+   */
+  #tableEntries(page: CodePage, record: number): number[] {
+    const words = this.#state.i32;
+    const isTable = words[(record + R.BASE) >> 2] === ZERO_SLOT && words[(record + R.INDEX) >> 2] !== ZERO_SLOT;
+    if (!isTable || this.#state.u8[record + R.SEGMENT] !== FLAT_SEGMENT) return [];
+    const table = this.#state.u64[(record + R.DISPLACEMENT) >> 3]!;
+    const found: number[] = [];
+    for (let entry = 0n; entry < BigInt(CANDIDATE_LIMIT); entry++) {
+      const target = this.#peek(BigInt.asUintN(64, table + entry * 8n));
+      if (target === undefined) break;
+      const target32 = Number(BigInt.asIntN(32, target));
+      const offset = Number(BigInt.asIntN(64, target)) - page.ripBase;
+      if (Math.abs(offset) > 2 * PAGE) break;
+      const known =
+        offset >= 0 && offset < PAGE
+          ? this.#recordAt(page, offset)
+          : this.#findInCache(target32, Number(BigInt.asIntN(32, target >> 32n)));
+      if (known !== 0) found.push(known);
+    }
+    return found;
   }
 
   /** Where control goes on behind a record: past the stub that ends a run, if the next run is in this page. */

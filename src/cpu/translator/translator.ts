@@ -73,7 +73,7 @@ export class Translator {
   #queue: Region[] = [];
   #waited = 0;
 
-  /** @param exports of the interpreter's instance */
+  /** @param exports of the interpreter's instance @param peek reads 64 bits of memory without side effects, if it is mapped */
   constructor(
     state: CpuState,
     cache: CodeCache,
@@ -81,10 +81,11 @@ export class Translator {
     handlers: Handlers,
     exports: WebAssembly.Exports,
     options: TranslatorOptions,
+    peek: (linear: bigint) => bigint | undefined,
   ) {
     this.options = options;
     this.#state = state;
-    this.#builder = new RegionBuilder(state, cache, writer, new Programs(handlers.table), options.regionLimit);
+    this.#builder = new RegionBuilder(state, cache, writer, new Programs(handlers.table), options.regionLimit, peek);
     this.#exports = exports;
     this.#table = exports.table as WebAssembly.Table;
     this.#firstSlot = handlers.firstRegionSlot;
