@@ -84,10 +84,15 @@ class Builder {
     this.#imports = imports;
   }
 
-  define(parameters: readonly ValueType[], results: readonly ValueType[], emit: (code: Code) => void): number {
+  /** @param emit writes the body; `self` is the function's own index */
+  define(
+    parameters: readonly ValueType[],
+    results: readonly ValueType[],
+    emit: (code: Code, self: number) => void,
+  ): number {
     const index = this.#module.declare(parameters, results);
     const code = new Code(parameters.length);
-    emit(code);
+    emit(code, index);
     this.#module.define(index, code);
     return index;
   }
@@ -143,8 +148,13 @@ class Builder {
     code.return().end().end();
   }
 
+  /** Opens a block for a split access of which one part is in a device: it is made byte by byte, as nothing can fault any more. */
+  #ifDevice(code: Code, host: number, second: number): void {
+    code.get(host).i32(DEVICE_HOST).op('i32.eq').get(second).i32(DEVICE_HOST).op('i32.eq').op('i32.or').if();
+  }
+
   load(resolve: number, raise: number): number {
-    return this.define(['i64', 'i32', 'i32'], ['i64'], (code) => {
+    return this.define(['i64', 'i32', 'i32'], ['i64'], (code, self) => {
       const [first, host, second, value] = [code.local('i32'), code.local('i32'), code.local('i32'), code.local('i64')];
       this.#checkAlignment(code, 0, 1, raise);
       code.i32(0).load('i32', 32, FIELDS.exitReason.address).if().i64(0n).return().end();
@@ -154,6 +164,12 @@ class Builder {
       code.get(0).get(first).op('i64.extend_i32_u').op('i64.add');
       code.get(1).get(first).op('i32.sub').i32(0).get(2).call(resolve).tee(second);
       code.op('i32.eqz').if().i64(0n).return().end();
+      this.#ifDevice(code, host, second);
+      const byByte = code.loop();
+      code.get(1).i32(1).op('i32.sub').tee(1);
+      code.op('i64.extend_i32_u').get(0).op('i64.add').i32(1).get(2).call(self);
+      code.get(value).i64(8n).op('i64.shl').op('i64.or').set(value);
+      code.get(1).brIf(byByte).end().get(value).return().end();
       const again = code.loop();
       code.get(1).i32(1).op('i32.sub').set(1);
       code.get(value).i64(8n).op('i64.shl');
@@ -212,7 +228,7 @@ class Builder {
   }
 
   store(resolve: number, codeCheck: number, raise: number): number {
-    return this.define(['i64', 'i64', 'i32', 'i32'], [], (code) => {
+    return this.define(['i64', 'i64', 'i32', 'i32'], [], (code, self) => {
       const [first, host, second, at] = [code.local('i32'), code.local('i32'), code.local('i32'), code.local('i32')];
       this.#checkAlignment(code, 0, 2, raise);
       code.i32(0).load('i32', 32, FIELDS.exitReason.address).if().return().end();
@@ -223,6 +239,11 @@ class Builder {
       code.get(2).get(first).op('i32.sub').i32(1).get(3).call(resolve).tee(second);
       code.op('i32.eqz').if().return().end();
       code.i32(0).set(at);
+      this.#ifDevice(code, host, second);
+      const byByte = code.loop();
+      code.get(0).get(at).op('i64.extend_i32_u').op('i64.add').get(1).i32(1).get(3).call(self);
+      code.get(1).i64(8n).op('i64.shr_u').set(1);
+      code.get(at).i32(1).op('i32.add').tee(at).get(2).op('i32.lt_u').brIf(byByte).end().return().end();
       const again = code.loop();
       code.get(host).get(at).op('i32.add').get(second).get(at).op('i32.add').get(first).op('i32.sub');
       code.get(at).get(first).op('i32.lt_u').select().get(1).store('i64', 8);

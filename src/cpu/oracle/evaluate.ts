@@ -5,6 +5,7 @@ import { FLAG, statusFlags } from '../flags.ts';
 import { FS, SS, XMM } from '../layout.ts';
 import type { Bits, LocalNode, Node, Program, RegisterReference, Statement } from '../semantics/nodes.ts';
 import type { CpuState } from '../state.ts';
+import { Attributes } from '../system/descriptors.ts';
 import { evaluateScalar } from './scalars.ts';
 import { evaluateVector, fromLanes, lanesOf, shuffle } from './vectors.ts';
 
@@ -20,6 +21,8 @@ export interface OracleMemory {
 /** How a program ended: by reaching its end, by a jump (RIP is set), unexecuted for its TypeScript function, or to be run again. */
 export type Outcome = 'next' | 'jumped' | 'leave' | 'restart';
 
+/** Not canonical in any mode: the address of an offset that its segment forbids. */
+const LIMIT_VIOLATION = 1n << 63n;
 const STACK_FAULT = 12;
 const GENERAL_PROTECTION = 13;
 const RSP = 4;
@@ -294,7 +297,16 @@ export class Evaluator {
     if (index < 16) offset += state.gpr(index) << BigInt(scale);
     offset = BigInt.asUintN(addressSize, offset);
     if (offsetOnly) return offset;
+    if (!state.mode64 && !this.#withinLimit(segment, offset)) return LIMIT_VIOLATION;
     return BigInt.asUintN(state.mode64 ? 64 : 32, offset + this.#segmentBase(segment));
+  }
+
+  /** Outside 64-bit mode the first byte's offset must be within the segment's limit, or beyond that of one that expands down. */
+  #withinLimit(segment: number, offset: bigint): boolean {
+    const { attributes, limit } = this.#state.segments[segment]!;
+    if ((attributes & Attributes.UNUSABLE) !== 0) return false;
+    const down = (attributes & (Attributes.CODE | Attributes.EXPAND_DOWN)) === Attributes.EXPAND_DOWN;
+    return offset > BigInt(limit) === down;
   }
 
   /** In 64-bit mode only FS and GS have a base. */

@@ -21,7 +21,7 @@ const GENERAL_PROTECTION = 13;
 const PAGE_FAULT = 14;
 
 export interface OracleExit {
-  readonly reason: 'budget' | 'halt' | 'shutdown';
+  readonly reason: 'budget' | 'halt' | 'shutdown' | 'stop';
 }
 
 /** Guest memory with the rights of the current privilege. */
@@ -61,6 +61,7 @@ export class OracleProcessor {
   readonly state: CpuState;
   readonly system: SystemUnit;
   instructionCount = 0;
+  #stopRequested = false;
   readonly #decoder = new Decoder();
   readonly #instruction = new Instruction();
   readonly #evaluator: Evaluator;
@@ -73,16 +74,30 @@ export class OracleProcessor {
     this.#evaluator = new Evaluator(this.state, new PrivilegedMemory(this.system));
   }
 
+  /** Makes a running processor come back at the next instruction boundary. */
+  requestStop(): void {
+    this.#stopRequested = true;
+  }
+
   /** Nothing to forget: every instruction is fetched and decoded anew. */
   invalidateCode(): void {}
 
-  /** Runs until that many instructions have retired, or until HLT or a triple fault. */
+  /** Runs until that many instructions have retired, or something stops it. */
   run(until: number): OracleExit {
-    while (this.instructionCount < until) {
-      const exit = this.step();
-      if (exit) return exit;
+    for (;;) {
+      if (this.#stopRequested) {
+        this.#stopRequested = false;
+        return { reason: 'stop' };
+      }
+      if (this.system.eventPending) {
+        if (!this.system.takeEvent()) return { reason: 'shutdown' };
+      } else if (this.state.get('halted')) return { reason: 'halt' };
+      else if (this.instructionCount >= until) return { reason: 'budget' };
+      else {
+        const exit = this.step();
+        if (exit) return exit;
+      }
     }
-    return { reason: 'budget' };
   }
 
   /** Executes one instruction or delivers one event. @returns why it cannot go on, if so */
@@ -114,6 +129,7 @@ export class OracleProcessor {
     const { state } = this;
     const mode = state.get('mode');
     const codeSize = mode & MODE.code64 ? 64 : mode & MODE.code32 ? 32 : 16;
+    if (codeSize !== 64 && state.rip > BigInt(state.cs.limit)) throw new GuestException(GENERAL_PROTECTION, 0);
     const linear = codeSize === 64 ? state.rip : BigInt.asUintN(32, state.rip + state.cs.base);
     const first = PAGE - Number(linear & 0xfffn);
     this.#fetched.set(this.#codeBytes(linear, first), 0);
@@ -129,13 +145,15 @@ export class OracleProcessor {
   /** At most MAX_LENGTH bytes of code, not beyond the page. */
   #codeBytes(linear: bigint, available: number): Uint8Array {
     const { system, state } = this;
-    const fill = system.fetch(Number(BigInt.asIntN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)));
+    // Masked, not BigInt.asIntN: V8 11.3 aborts when it optimises that over a value that was chosen by a condition.
+    const fill = system.fetch(Number(linear & 0xffff_ffffn) | 0, Number(linear >> 32n) | 0);
     if (fill === Fill.NON_CANONICAL) throw new GuestException(GENERAL_PROTECTION, 0);
     if (fill === Fill.PAGE_FAULT) throw new GuestException(PAGE_FAULT, system.tlb.errorCode, linear);
     const { physical } = system.tlb;
     const length = Math.min(available, MAX_LENGTH);
-    if (fill === Fill.RAM) return state.guestRam.subarray(physical, physical + length);
-    return Uint8Array.from({ length }, (_, index) => Number(system.bus.readPhysical(physical + index, 1)));
+    // Outside RAM every byte reads as FF, and FF FF is no instruction.
+    if (fill === Fill.DEVICE) throw new GuestException(INVALID_OPCODE);
+    return state.guestRam.subarray(physical, physical + length);
   }
 
   /** @returns false when the instruction is to be started again and has not retired */
@@ -164,10 +182,12 @@ export class OracleProcessor {
     return this.#evaluator.execute(program, instruction);
   }
 
-  /** Whether the state allows SSE; where it does not, the system raises what it must. */
+  /** Whether the state allows SSE, if the instruction is about XMM registers or MXCSR; else the system raises what it must. */
   #usable(): boolean {
-    const { feature } = this.#instruction.description;
-    return (feature !== 'sse' && feature !== 'sse2') || (this.state.get('mode') & MODE.sse) !== 0;
+    const { feature, mnemonic, operands } = this.#instruction.description;
+    if (feature !== 'sse' && feature !== 'sse2') return true;
+    const concerned = operands.some(({ method }) => 'VWU'.includes(method)) || mnemonic.endsWith('MXCSR');
+    return !concerned || (this.state.get('mode') & MODE.sse) !== 0;
   }
 
   #program(): Program | undefined {
