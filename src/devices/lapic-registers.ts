@@ -113,3 +113,15 @@ export function isRegister(offset: number): boolean {
 export function hasX2ApicRead(offset: number): boolean {
   return offset !== APR && offset !== DFR && offset !== ICR_HIGH && offset !== EOI && offset !== SELF_IPI;
 }
+
+/**
+ * State transitions of IA32_APIC_BASE (SDM vol. 3A, figure 12-27).
+ * @returns false when writing `next` over `current` must raise #GP(0)
+ */
+export function mayChangeBase(current: bigint, next: bigint, physicalAddressBits: number): boolean {
+  const has = (base: bigint, bit: number) => (base & BigInt(bit)) !== 0n;
+  const allowed = ((1n << BigInt(physicalAddressBits)) - 1n) & ~0x2ffn;
+  if ((next & ~allowed) !== 0n) return false;
+  if (has(next, APIC_BASE_EXTD)) return has(next, APIC_BASE_EN) && has(current, APIC_BASE_EN);
+  return !(has(current, APIC_BASE_EXTD) && has(next, APIC_BASE_EN));
+}

@@ -1,8 +1,8 @@
 import { type Clock, type Device, UnimplementedRegisters, type Width } from './device.ts';
 import { BROADCAST, DeliveryMode, type InterruptMessage, isAddressed } from './interrupt-message.ts';
+import { LapicPriority, type LapicPriorityState } from './lapic-priority.ts';
 import * as R from './lapic-registers.ts';
 import { LapicTimer, type LapicTimerState } from './lapic-timer.ts';
-import { emptyVectorRegister, hasVector, highestVector, setVector, type VectorRegister } from './lapic-vectors.ts';
 
 /** Version 0x14 (integrated, xAPIC), highest LVT entry 5. */
 const VERSION_VALUE = 0x0005_0014;
@@ -12,13 +12,10 @@ export interface LapicState {
   baseLow: number;
   baseHigh: number;
   id: number;
-  taskPriority: number;
+  priority: LapicPriorityState;
   logicalDestination: number;
   destinationFormat: number;
   spuriousVector: number;
-  inService: VectorRegister;
-  triggerMode: VectorRegister;
-  requests: VectorRegister;
   errorStatus: number;
   pendingErrors: number;
   interruptCommandLow: number;
@@ -31,17 +28,13 @@ export interface LapicState {
   timer: LapicTimerState;
 }
 
-type Registers = Omit<LapicState, 'timer' | 'baseLow' | 'baseHigh' | 'id' | 'pins'>;
+type Registers = Omit<LapicState, 'priority' | 'timer' | 'baseLow' | 'baseHigh' | 'id' | 'pins'>;
 
 function resetRegisters(): Registers {
   return {
-    taskPriority: 0,
     logicalDestination: 0,
     destinationFormat: 0xffff_ffff,
     spuriousVector: 0xff,
-    inService: emptyVectorRegister(),
-    triggerMode: emptyVectorRegister(),
-    requests: emptyVectorRegister(),
     errorStatus: 0,
     pendingErrors: 0,
     interruptCommandLow: 0,
@@ -70,6 +63,7 @@ export class Lapic implements Device<LapicState> {
 
   readonly #initialId: number;
   readonly #physicalAddressBits: number;
+  readonly #priority = new LapicPriority();
   readonly #timer: LapicTimer;
   readonly #unimplemented = new UnimplementedRegisters('local APIC', (message) => this.onWarning?.(message));
   #base = 0n;
@@ -105,17 +99,17 @@ export class Lapic implements Device<LapicState> {
 
   /** The task-priority class as CR8 shows it, TPR bits 7:4. */
   get taskPriorityClass(): number {
-    return this.#registers.taskPriority >> 4;
+    return this.#priority.taskPriority >> 4;
   }
 
   set taskPriorityClass(value: number) {
-    this.#registers.taskPriority = (value & 0x0f) << 4;
+    this.#priority.taskPriority = (value & 0x0f) << 4;
   }
 
   /** True when the processor should take an interrupt as soon as its IF allows. */
   get interruptPending(): boolean {
     if (!this.globallyEnabled) return this.#pins[0];
-    return this.#deliverableVector() >= 0 || this.#externalPending();
+    return this.#priority.deliverable >= 0 || this.#externalPending();
   }
 
   /**
@@ -125,10 +119,9 @@ export class Lapic implements Device<LapicState> {
   acknowledge(): number {
     const registers = this.#registers;
     if (!this.globallyEnabled) return this.onExternalAcknowledge?.() ?? 0xff;
-    const vector = this.#deliverableVector();
+    const vector = this.#priority.deliverable;
     if (vector >= 0) {
-      setVector(registers.requests, vector, false);
-      setVector(registers.inService, vector, true);
+      this.#priority.take(vector);
       return vector;
     }
     if (!this.#externalPending()) return registers.spuriousVector & 0xff;
@@ -276,6 +269,7 @@ export class Lapic implements Device<LapicState> {
   /** The effect of an INIT: registers as after reset, but APIC ID and base stay. */
   init(): void {
     this.#registers = resetRegisters();
+    this.#priority.reset();
     this.#timer.reset();
   }
 
@@ -287,43 +281,24 @@ export class Lapic implements Device<LapicState> {
       baseHigh: Number(this.#base >> 32n),
       id: this.#id,
       pins: [...this.#pins],
+      priority: this.#priority.save(),
       timer: this.#timer.save(),
     };
   }
 
   restore(state: LapicState): void {
-    const { baseLow, baseHigh, id, pins, timer, ...registers } = structuredClone(state);
+    const { baseLow, baseHigh, id, pins, priority, timer, ...registers } = structuredClone(state);
     this.#base = (BigInt(baseHigh) << 32n) | BigInt(baseLow);
     this.#id = id;
     this.#pins = pins;
     this.#registers = registers;
+    this.#priority.restore(priority);
     this.#timer.restore(timer);
   }
 
   get #logicalDestination(): number {
     if (!this.x2Apic) return this.#registers.logicalDestination;
     return (((this.#id >>> 4) << 16) | (1 << (this.#id & 0xf))) >>> 0;
-  }
-
-  /** PPR (SDM vol. 3A, 12.8.3.1). */
-  get #processorPriority(): number {
-    const { taskPriority, inService } = this.#registers;
-    const serviced = Math.max(highestVector(inService), 0) & 0xf0;
-    return (taskPriority & 0xf0) >= serviced ? taskPriority : serviced;
-  }
-
-  /** APR, defined for the processors before xAPIC only; guests may still look. */
-  get #arbitrationPriority(): number {
-    const { taskPriority, inService, requests } = this.#registers;
-    const serviced = Math.max(highestVector(inService), 0) & 0xf0;
-    const requested = Math.max(highestVector(requests), 0) & 0xf0;
-    const task = taskPriority & 0xf0;
-    return task >= requested && task > serviced ? taskPriority : Math.max(task, serviced, requested);
-  }
-
-  #deliverableVector(): number {
-    const vector = highestVector(this.#registers.requests);
-    return vector >> 4 > this.#processorPriority >> 4 ? vector : -1;
   }
 
   #externalPending(): boolean {
@@ -334,21 +309,21 @@ export class Lapic implements Device<LapicState> {
 
   #readRegister(offset: number): number {
     const registers = this.#registers;
-    const vectors = offset & ~0x70;
-    if (vectors === R.ISR) return registers.inService[(offset & 0x70) >> 4]!;
-    if (vectors === R.IRR) return registers.requests[(offset & 0x70) >> 4]!;
-    if (offset >= R.TMR && offset < R.TMR + 0x80) return registers.triggerMode[(offset - R.TMR) >> 4]!;
+    const word = (offset & 0x70) >> 4;
+    if (offset >= R.ISR && offset < R.TMR) return this.#priority.inServiceWord(word);
+    if (offset >= R.TMR && offset < R.IRR) return this.#priority.triggerModeWord(word);
+    if (offset >= R.IRR && offset < R.ESR) return this.#priority.requestWord(word);
     switch (offset) {
       case R.ID:
         return this.x2Apic ? this.#id : (this.#id << 24) >>> 0;
       case R.VERSION:
         return VERSION_VALUE;
       case R.TPR:
-        return registers.taskPriority;
+        return this.#priority.taskPriority;
       case R.APR:
-        return this.#arbitrationPriority;
+        return this.#priority.arbitrationPriority;
       case R.PPR:
-        return this.#processorPriority;
+        return this.#priority.processorPriority;
       case R.LDR:
         return this.#logicalDestination;
       case R.DFR:
@@ -377,7 +352,7 @@ export class Lapic implements Device<LapicState> {
     const registers = this.#registers;
     switch (offset) {
       case R.TPR:
-        registers.taskPriority = value & 0xff;
+        this.#priority.taskPriority = value;
         break;
       case R.EOI:
         this.#endOfInterrupt();
@@ -422,25 +397,17 @@ export class Lapic implements Device<LapicState> {
     }
   }
 
-  /** State transitions of IA32_APIC_BASE (SDM vol. 3A, figure 12-27); false means #GP(0). */
+  /** False means #GP(0). */
   #writeBase(value: bigint): boolean {
-    const enable = (value & BigInt(R.APIC_BASE_EN)) !== 0n;
-    const extended = (value & BigInt(R.APIC_BASE_EXTD)) !== 0n;
-    const allowed = ((1n << BigInt(this.#physicalAddressBits)) - 1n) & ~0x2ffn;
-    if ((value & ~allowed) !== 0n || (extended && !enable)) return false;
-    if (extended && !this.globallyEnabled) return false;
-    if (this.x2Apic && enable && !extended) return false;
-    if (!enable) this.init();
+    if (!R.mayChangeBase(this.#base, value, this.#physicalAddressBits)) return false;
+    if ((value & BigInt(R.APIC_BASE_EN)) === 0n) this.init();
     this.#base = value;
     return true;
   }
 
   #endOfInterrupt(): void {
-    const registers = this.#registers;
-    const vector = highestVector(registers.inService);
-    if (vector < 0) return;
-    setVector(registers.inService, vector, false);
-    if (hasVector(registers.triggerMode, vector)) this.onEndOfInterrupt?.(vector);
+    const vector = this.#priority.endOfInterrupt();
+    if (vector !== undefined) this.onEndOfInterrupt?.(vector);
   }
 
   #sendCommand(command: number, destination: number): void {
@@ -470,8 +437,7 @@ export class Lapic implements Device<LapicState> {
       this.#error(R.ESR_RECEIVED_ILLEGAL_VECTOR);
       return;
     }
-    setVector(this.#registers.requests, vector, true);
-    setVector(this.#registers.triggerMode, vector, levelTriggered);
+    this.#priority.request(vector, levelTriggered);
   }
 
   /** An event of an LVT entry. ExtINT needs no latch: it follows the pin. */
