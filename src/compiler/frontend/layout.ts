@@ -1,5 +1,5 @@
 import ts from 'typescript';
-import { notConstant, resultStored, unsupportedType } from '../rules/values.ts';
+import { notConstant, resultStored, unsupportedType, viewStored } from '../rules/values.ts';
 import { type Constants, unwrapped } from './constants.ts';
 import { broken, type Diagnostic } from './diagnostics.ts';
 import {
@@ -111,9 +111,11 @@ export class Layouts {
         return { size: 1, alignment: 1 };
       case 'atomic':
         return { size: type.bits / 8, alignment: type.bits / 8 };
+      case 'view':
+        this.#report(broken(viewStored(), node));
+        return { size: 8, alignment: 8 };
       case 'plain':
       case 'object':
-      case 'view':
       case 'function':
       case 'null':
         return { size: 8, alignment: 8 };

@@ -16,6 +16,8 @@ export interface IntegerType {
   readonly range: Interval;
   /** The literals of a union. */
   readonly literals?: readonly bigint[];
+  /** Where a union of literals was given its name. */
+  readonly declaration?: ts.TypeAliasDeclaration;
 }
 
 /** A number or bigint whose width nobody declared. */
@@ -218,7 +220,9 @@ export class TypeResolver {
     const signed = low < 0n;
     const bits = big ? 64 : 32;
     const name = alias?.name ?? this.#checker.typeToString(type);
-    return { kind: 'integer', name, bits, signed, big, range: interval(low, high), literals: values };
+    const declaration = alias?.declarations?.find(ts.isTypeAliasDeclaration);
+    const shape = { kind: 'integer', name, bits, signed, big, range: interval(low, high), literals: values } as const;
+    return declaration === undefined ? shape : { ...shape, declaration };
   }
 
   /** `Ok<T> | Err`, or what narrowing left of it. */

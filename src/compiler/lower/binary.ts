@@ -3,15 +3,16 @@ import { within } from '../frontend/interval.ts';
 import type { IntegerType } from '../frontend/types.ts';
 import { refusedOperator } from '../rules/refusals.ts';
 import { noConcatenation } from '../rules/syntax.ts';
-import { elementReplaced } from '../rules/values.ts';
+import { elementReplaced, typeMismatch } from '../rules/values.ts';
 import { mayWrap, negativeExponent } from '../rules/widths.ts';
 import { isAssignment, mayAssign } from './captures.ts';
 import { isComparison, lowerTruth, visitNullish } from './conditional.ts';
 import type { FunctionLowering } from './function.ts';
 import { constantOf } from './identifiers.ts';
 import { constant, detached, divide, integerValue, integral, ring, shiftRight } from './integers.ts';
-import { readPlace, typeOfPlace, writePlace } from './places.ts';
+import { readPlace, settledPlace, typeOfPlace, writePlace } from './places.ts';
 import { lowerPlace } from './properties.ts';
+import { kindOf } from './representation.ts';
 import { integerOperand } from './unary.ts';
 import type { IntegerExpression, IntegerValue, Value } from './values.ts';
 import { lowerExpression } from './visitors.ts';
@@ -60,7 +61,7 @@ const isLogical = (operator: ts.SyntaxKind): boolean =>
   operator === ts.SyntaxKind.AmpersandAmpersandToken || operator === ts.SyntaxKind.BarBarToken;
 
 function assignment(lowering: FunctionLowering, node: ts.BinaryExpression): Value {
-  const place = lowerPlace(lowering, node.left);
+  const place = settledPlace(lowering, lowerPlace(lowering, node.left), node.right);
   const value = lowerExpression(lowering, node.right);
   if (place === undefined) {
     lowering.report(elementReplaced('this'), node.left);
@@ -71,7 +72,7 @@ function assignment(lowering: FunctionLowering, node: ts.BinaryExpression): Valu
 
 function compoundAssignment(lowering: FunctionLowering, node: ts.BinaryExpression): Value {
   const operator = COMPOUND[node.operatorToken.kind];
-  const place = lowerPlace(lowering, node.left);
+  const place = settledPlace(lowering, lowerPlace(lowering, node.left), node.right);
   const type = place === undefined ? undefined : typeOfPlace(place);
   if (place === undefined || operator === undefined || type?.kind !== 'integer') {
     const isText = type?.kind === 'string';
@@ -79,8 +80,10 @@ function compoundAssignment(lowering: FunctionLowering, node: ts.BinaryExpressio
     return { kind: 'void' };
   }
   const old = readPlace(lowering, place, node.left) as IntegerValue;
+  const changes = mayAssign(lowering, [node.right]);
+  const before = changes ? { ...old, expression: detached(lowering, old.expression) } : old;
   const right = integerOperand(lowering, node.right);
-  const result = combine(lowering, operator, old, right, node);
+  const result = combine(lowering, operator, before, right, node);
   return writePlace(lowering, place, kept(lowering, result, type, node), node);
 }
 
@@ -109,13 +112,16 @@ function arithmetic(lowering: FunctionLowering, node: ts.BinaryExpression): Valu
   return { kind: 'integer', type: { kind: 'plain', big: left.type.big }, expression, literal };
 }
 
+/** An operand that must be an integer; text means that somebody concatenates. */
 function integerOrText(
   lowering: FunctionLowering,
   node: ts.BinaryExpression,
   side: ts.Expression,
 ): IntegerValue | undefined {
-  if (lowering.typeOf(side).kind !== 'string') return integerOperand(lowering, side);
-  lowering.report(noConcatenation(), node);
+  const value = lowerExpression(lowering, side);
+  if (value.kind === 'integer') return value;
+  if (value.kind === 'string') lowering.report(noConcatenation(), node);
+  else if (value.kind !== 'void') lowering.report(typeMismatch(kindOf(value), 'integer'), side);
   return undefined;
 }
 

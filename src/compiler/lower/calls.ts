@@ -50,7 +50,7 @@ function methodCall(
     if (code !== undefined) return callDeclaration(lowering, node, code.node, code.environment, null);
     if (constants.memberOf(callee) !== undefined) return callValue(lowering, lowerExpression(lowering, callee), node);
   }
-  const object = lowerExpression(lowering, callee.expression);
+  const object = settledObject(lowering, lowerExpression(lowering, callee.expression), node.arguments);
   const name = ts.isPropertyAccessExpression(callee) ? callee.name.text : '[Symbol.dispose]';
   const special = lowerMethodIntrinsic(lowering, object, name, node);
   if (special !== undefined) return special;
@@ -62,6 +62,12 @@ function methodCall(
     }
   }
   return callValue(lowering, lowerExpression(lowering, callee), node);
+}
+
+/** The receiver of a method, kept from what the arguments assign. */
+function settledObject(lowering: FunctionLowering, object: Value, next: readonly ts.Node[]): Value {
+  if (object.kind !== 'pointer' || next.length === 0) return object;
+  return { ...object, address: lowering.settledAddress(object.address, next) };
 }
 
 /** `Struct.at(address)`. */

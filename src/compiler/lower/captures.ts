@@ -1,5 +1,5 @@
 import ts from 'typescript';
-import type { Variable } from './frame.ts';
+import type { Frame, Variable } from './frame.ts';
 import type { FunctionLowering } from './function.ts';
 
 /** The local names of an enclosing function (and `this`) that a function refers to. */
@@ -51,6 +51,7 @@ export interface Assigned {
 /** The local variables that code may change, arrow functions it calls included. */
 export function assignedIn(lowering: FunctionLowering, nodes: readonly (ts.Node | undefined)[]): Assigned[] {
   const found: Assigned[] = [];
+  const closures = holdsClosure(lowering.frame);
   const seen = new Set<ts.Node>();
   const note = (target: ts.Expression, rising: boolean): void => {
     const symbol = ts.isIdentifier(target) ? lowering.module.constants.symbolOf(target) : undefined;
@@ -62,7 +63,7 @@ export function assignedIn(lowering: FunctionLowering, nodes: readonly (ts.Node 
     seen.add(node);
     if (isAssignment(node)) note(node.left, isRising(lowering, node));
     if (isStep(node)) note(node.operand as ts.Expression, node.operator === ts.SyntaxKind.PlusPlusToken);
-    if (ts.isIdentifier(node)) visitClosure(node);
+    if (closures && ts.isIdentifier(node)) visitClosure(node);
     ts.forEachChild(node, visit);
   };
   const visitClosure = (node: ts.Identifier): void => {
@@ -76,6 +77,13 @@ export function assignedIn(lowering: FunctionLowering, nodes: readonly (ts.Node 
   };
   for (const node of nodes) if (node !== undefined) visit(node);
   return found;
+}
+
+function holdsClosure(innermost: Frame): boolean {
+  for (let frame: Frame | null = innermost; frame !== null; frame = frame.outer) {
+    for (const { fixed } of frame.variables.values()) if (fixed?.kind === 'closure') return true;
+  }
+  return false;
 }
 
 function isRising(lowering: FunctionLowering, node: ts.BinaryExpression): boolean {

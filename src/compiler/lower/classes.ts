@@ -11,6 +11,7 @@ export function checkClass(module: ModuleLowering, node: ts.ClassDeclaration): v
     if (clause.token === ts.SyntaxKind.ExtendsKeyword) module.report(noInheritance(), clause);
   }
   if (node.modifiers?.some(ts.isDecorator)) module.report(unsupportedSyntax('a decorator'), node);
+  if (node.typeParameters === undefined) module.layouts.class({ kind: 'object', declaration: node, typeArguments: [] });
   const assigned = fieldsAssigned(node);
   for (const member of node.members) {
     if (ts.isGetAccessor(member) || ts.isSetAccessor(member)) module.report(noAccessors(), member);

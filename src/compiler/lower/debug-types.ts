@@ -1,5 +1,6 @@
-import type ts from 'typescript';
-import type { Layouts } from '../frontend/layout.ts';
+import ts from 'typescript';
+import type { Constants } from '../frontend/constants.ts';
+import type { ClassField, Layouts } from '../frontend/layout.ts';
 import {
   type BitsType,
   type DialectType,
@@ -10,16 +11,23 @@ import {
 } from '../frontend/types.ts';
 import type { DebugMember, DebugType, Span } from '../ir/module.ts';
 
+interface Enumerator {
+  readonly name: string;
+  readonly value: bigint;
+}
+
 /** The debugger's view of the dialect's types. */
 export class DebugTypes {
   readonly #types: DebugType[];
   readonly #layouts: Layouts;
+  readonly #constants: Constants;
   readonly #spanOf: (node: ts.Node) => Span;
   readonly #known = new Map<string, number>();
 
-  constructor(types: DebugType[], layouts: Layouts, spanOf: (node: ts.Node) => Span) {
+  constructor(types: DebugType[], layouts: Layouts, constants: Constants, spanOf: (node: ts.Node) => Span) {
     this.#types = types;
     this.#layouts = layouts;
+    this.#constants = constants;
     this.#spanOf = spanOf;
   }
 
@@ -67,9 +75,53 @@ export class DebugTypes {
   }
 
   #integer(key: string, type: IntegerType): number {
+    const values = this.#enumerators(type);
+    if (values.length > 0) return this.#enumeration(key, type.name, values);
     const encoding = type.signed ? 'signed' : 'unsigned';
     const size = (type.bits / 8) as 1 | 2 | 4 | 8;
     return this.#add(key, { kind: 'base', name: type.name, encoding, size });
+  }
+
+  #enumeration(key: string, name: string, values: readonly Enumerator[]): number {
+    const signed = values.some(({ value }) => value < 0n);
+    return this.#add(key, {
+      kind: 'enumeration',
+      name,
+      underlying: this.of(signed ? integers.i32 : integers.u32),
+      values,
+    });
+  }
+
+  /** `type State = (typeof State)[keyof typeof State]`: the names that the constant object gives to the literals. */
+  #enumerators({ declaration, big }: IntegerType): Enumerator[] {
+    if (declaration === undefined || big || !ts.isIndexedAccessTypeNode(declaration.type)) return [];
+    const { objectType } = declaration.type;
+    const object = ts.isParenthesizedTypeNode(objectType) ? objectType.type : objectType;
+    const isNamed = ts.isTypeQueryNode(object) && ts.isIdentifier(object.exprName);
+    return isNamed ? this.#members(object.exprName as ts.Identifier) : [];
+  }
+
+  /** The members of a constant object of integers. */
+  #members(name: ts.Expression): Enumerator[] {
+    return (this.#constants.namespaceOf(name)?.properties ?? []).flatMap((member) => {
+      if (!ts.isPropertyAssignment(member)) return [];
+      const value = this.#constants.integer(member.initializer);
+      return value === undefined ? [] : [{ name: member.name.getText(), value }];
+    });
+  }
+
+  /** The type of a field; an atomic cell that starts as a member of a constant object holds one of its members. */
+  #field(field: ClassField): number {
+    if (!field.inline) return this.of(field.type);
+    const cell = field.node.initializer;
+    const initial = cell !== undefined && ts.isNewExpression(cell) ? cell.arguments?.[0] : undefined;
+    if (field.type.kind === 'atomic' && field.type.bits === 32 && initial && ts.isPropertyAccessExpression(initial)) {
+      const values = this.#members(initial.expression);
+      const name = initial.expression.getText();
+      const key = `cell ${name} ${values.map((member) => member.name).join()}`;
+      if (values.length > 0) return this.#known.get(key) ?? this.#enumeration(key, name, values);
+    }
+    return this.inline(field.type, field.length);
   }
 
   #pointer(key: string, type: DialectType): number {
@@ -110,7 +162,7 @@ export class DebugTypes {
     const index = this.#add(key, { ...shape, members: [] });
     const members = [...layout.fields.values()].map((field) => ({
       name: field.name,
-      type: field.inline ? this.inline(field.type, field.length) : this.of(field.type),
+      type: this.#field(field),
       offset: field.offset,
     }));
     this.#types[index] = { ...shape, members };

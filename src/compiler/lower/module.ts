@@ -64,7 +64,7 @@ export class ModuleLowering {
     const add = (diagnostic: Diagnostic): void => this.#add(diagnostic);
     this.layouts = new Layouts(program.checker, this.types, this.constants, add);
     this.strings = new Strings(this.ir.data, add);
-    this.debugTypes = new DebugTypes(this.ir.types, this.layouts, (node) => this.spanOf(node));
+    this.debugTypes = new DebugTypes(this.ir.types, this.layouts, this.constants, (node) => this.spanOf(node));
     this.storage = new Storage(this);
     this.panics = new Panics(this);
   }

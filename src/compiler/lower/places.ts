@@ -1,4 +1,4 @@
-import ts from 'typescript';
+import type ts from 'typescript';
 import type { Interval } from '../frontend/interval.ts';
 import { exactly, ofWidth } from '../frontend/interval.ts';
 import type { DialectType, IntegerType } from '../frontend/types.ts';
@@ -6,7 +6,7 @@ import type { Address } from '../ir/module.ts';
 import { elementReplaced, unsupportedType } from '../rules/values.ts';
 import type { Variable } from './frame.ts';
 import type { FunctionLowering } from './function.ts';
-import { held, integerValue, materialise, registerType } from './integers.ts';
+import { held, integerValue, registerType } from './integers.ts';
 import { coerce, load, registersOf, registersOfValue, store, valueOfRegisters } from './representation.ts';
 import type { Value } from './values.ts';
 
@@ -125,8 +125,8 @@ export function newVariable(
   return variable;
 }
 
-/** The integer of a place at its own width, for compound assignments on memory. */
-export const placeRegister = (lowering: FunctionLowering, value: Value, type: IntegerType): number =>
-  value.kind === 'integer' ? materialise(lowering, value.expression, type.bits) : 0;
-
-export const nodeText = (node: ts.Node): string => (ts.isIdentifier(node) ? node.text : node.getText());
+/** The place as it is now, whatever the expression evaluated next does to the variables in its address. */
+export function settledPlace(lowering: FunctionLowering, place: Place | undefined, next: ts.Node): Place | undefined {
+  if (place?.kind !== 'memory' && place?.kind !== 'bits') return place;
+  return { ...place, address: lowering.settledAddress(place.address, [next]) };
+}

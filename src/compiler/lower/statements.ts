@@ -1,8 +1,9 @@
 import ts from 'typescript';
-import { unusedResult } from '../rules/values.ts';
+import { localReturned, unusedResult } from '../rules/values.ts';
 import { lowerCondition } from './conditional.ts';
 import type { FunctionLowering, JumpTarget } from './function.ts';
 import { coerce, registersOf, registersOfValue } from './representation.ts';
+import type { Value } from './values.ts';
 import { lowerExpression, lowerStatement } from './visitors.ts';
 
 export function visitEmpty(): void {}
@@ -94,10 +95,19 @@ export function visitReturn(lowering: FunctionLowering, node: ts.ReturnStatement
   if (node.expression !== undefined) {
     const value = lowerExpression(lowering, node.expression);
     if (!lowering.reachable) return;
+    checkEscape(lowering, value, node.expression);
     if (type.kind !== 'void')
       registers = registersOfValue(lowering, coerce(lowering, value, type, node.expression), type);
   }
   returnRegisters(lowering, keptOverCleanups(lowering, registers));
+}
+
+/** Storage on the stack must not outlive its function; inside an expansion it does not. */
+function checkEscape(lowering: FunctionLowering, value: Value, node: ts.Expression): void {
+  const address = value.kind === 'pointer' || value.kind === 'array' ? value.address : undefined;
+  if (address?.base?.kind === 'slot' && lowering.frame.exit === null) {
+    lowering.report(localReturned(node.getText()), node);
+  }
 }
 
 /** Result registers survive the cleanups: what they were read from may change there. */

@@ -92,6 +92,18 @@ export const fieldInitialiser = rule('VG2015', 'guarantee', (name: string) => ({
   reason: 'in Node it would be undefined, on the machine zero',
 }));
 
+export const viewStored = rule('VG2017', 'guarantee', () => ({
+  rule: "a structure's view cannot be stored",
+  fix: 'store its address, and view it again: Struct.at(address)',
+  reason: 'a stored view would outlive storage on the stack, which Node keeps and the machine does not',
+}));
+
+export const localReturned = rule('VG2018', 'guarantee', (name: string) => ({
+  rule: `${name} lies on the stack of this function and cannot be returned`,
+  fix: 'let the caller make it and pass it in',
+  reason: 'Node would keep it alive, the machine would not',
+}));
+
 export const dialectOnlyHere = rule('VG2016', 'guarantee', (name: string, where: string) => ({
   rule: `${name} can only stand ${where}`,
   fix: 'move it there',

@@ -58,3 +58,19 @@ describe('statements do what Node does', () => {
     );
   });
 });
+
+describe('evaluation goes from left to right', () => {
+  it('keeps targets, receivers and operands from what comes later in the expression', () => {
+    agree(
+      `class Node { value: u32 = 0; next: Node | null = null; plus(other: Node): u32 { return u32(this.value * 10 + other.value); } }
+       const a = new Node(); const b = new Node(); const list = array(u32, 4);
+       function reset(n: u32): void { a.value = n; b.value = u32(n + 1); a.next = b; }
+       export function f(n: u32): u32 { reset(n); let node = a; node.value = (node = b).value; return u32(a.value * 100 + node.value); }
+       export function g(n: u32): u32 { reset(n); let node = a; return node.plus((node = b)); }
+       export function h(n: u32): u32 { let i: u32 = 0; list[i] = u32((i = 2) + n); return u32(list[0]! * 10 + list[2]!); }
+       export function k(n: u32): u32 { let x: u32 = u32(n & 7); x += (x = 3) * 2; return x; }
+       export function l(n: u32): boolean { reset(n); let node = a; return node === (node = b); }`,
+      ['f', 'g', 'h', 'k', 'l'].flatMap((name) => upTo(name, 3)),
+    );
+  });
+});
