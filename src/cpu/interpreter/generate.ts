@@ -14,6 +14,7 @@ import { Code, type Label } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { fuse } from './fusion.ts';
 import { fusedConditions, heatOf } from './hot-forms.ts';
+import { fitsArm, HotLowering, mayGiveUp } from './hot-lowering.ts';
 import { Lowering, type LoweringOptions, type Surroundings } from './lower.ts';
 import * as R from './records.ts';
 import { declareImports, defineSharedFunctions, type SharedFunctions } from './shared-functions.ts';
@@ -49,6 +50,8 @@ export interface Handlers {
 interface Arm {
   readonly program: Program;
   readonly options: LoweringOptions;
+  /** Key in #cold of the function that the arm gives up to. */
+  readonly fallback: number;
 }
 
 const PAGES = 65536;
@@ -76,6 +79,10 @@ const STOPPING = new Set<Statement['kind']>(['load', 'store', 'raise', 'leave', 
 class Generator {
   readonly #table = new VariantTable();
   readonly #arms: Arm[] = [];
+  /** Programs that get functions of their own, by variant, or behind the variants by fused pair. */
+  readonly #cold = new Map<number, Program>();
+  /** Slot of each of them in the function table. */
+  readonly #slots = new Map<number, number>();
   readonly #module = new ModuleBuilder();
   readonly #functions: SharedFunctions;
   readonly #handlerType: number;
@@ -91,22 +98,24 @@ class Generator {
     const [general, base, index, noFlags] = [slots(), slots(), slots(), slots()];
     const fused = new Int32Array(variants.length * 32).fill(-1);
     const traits = new Uint8Array(variants.length);
-    const cold: { variant: number; program: Program }[] = [];
     variants.forEach((variant, number) => {
       const program = Context.record(variant, semanticsOf(variant.form)!);
       traits[number] = traitsOf(program);
       const heat = heatOf(variant);
-      if (heat.base) base[number] = this.#arm(program, 'base', false);
-      if (heat.index) index[number] = this.#arm(program, 'index', false);
-      if (heat.noFlags) noFlags[number] = this.#arm(program, 'base', true);
-      if (heat.base && !variant.memory) general[number] = base[number]!;
-      else cold.push({ variant: number, program });
+      if (heat.base && fitsArm(program, false)) base[number] = this.#arm(program, 'base', false, number);
+      if (heat.index) index[number] = this.#arm(program, 'index', false, number);
+      if (heat.noFlags && fitsArm(program, true)) noFlags[number] = this.#arm(program, 'base', true, number);
+      const isArm = base[number]! >= 0 && !variant.memory;
+      if (!isArm || mayGiveUp(program)) this.#cold.set(number, program);
       this.#fuse(variant, number, program, fused);
     });
     const first = R.PSEUDO_HANDLERS + this.#arms.length;
-    const functions = cold.map(({ variant, program }, position) => {
-      general[variant] = first + position;
+    const functions = [...this.#cold].map(([key, program], position) => {
+      this.#slots.set(key, first + position);
       return this.#coldFunction(program);
+    });
+    variants.forEach((variant, number) => {
+      general[number] = base[number]! >= 0 && !variant.memory ? base[number]! : this.#slots.get(number)!;
     });
     this.#module.element(first, functions);
     const firstRegionSlot = first + functions.length;
@@ -121,15 +130,18 @@ class Generator {
     return { table: this.#table, general, base, index, noFlags, fused, traits, firstRegionSlot, bytes };
   }
 
-  #arm(program: Program, addressing: 'base' | 'index', noFlags: boolean): number {
-    this.#arms.push({ program, options: { addressing, noFlags } });
+  #arm(program: Program, addressing: 'base' | 'index', noFlags: boolean, fallback: number): number {
+    this.#arms.push({ program, options: { addressing, noFlags }, fallback });
     return R.PSEUDO_HANDLERS + this.#arms.length - 1;
   }
 
   #fuse(variant: Variant, number: number, program: Program, fused: Int32Array): void {
     for (const condition of fusedConditions(variant)) {
       const pair = fuse(program, condition, variant.operandSize);
-      if (pair) fused[number * 32 + condition] = this.#arm(pair, 'base', false);
+      if (!pair) continue;
+      const key = this.#table.variants.length + number * 16 + condition;
+      if (mayGiveUp(pair)) this.#cold.set(key, pair);
+      fused[number * 32 + condition] = this.#arm(pair, 'base', false, key);
     }
   }
 
@@ -187,6 +199,8 @@ class Generator {
     const exit = code.block();
     const next = code.loop();
     const indirect = code.block();
+    const byFunction = code.block();
+    const handler = code.local('i32');
     const surroundings: Surroundings = {
       code,
       functions: this.#functions,
@@ -206,19 +220,23 @@ class Generator {
     const count = R.PSEUDO_HANDLERS + this.#arms.length;
     const otherwise = code.block();
     const labels: Label[] = Array.from({ length: count }, () => code.block()).reverse();
-    const region = () => this.#regionArm(surroundings, { ticks, next, labels, otherwise, firstRegionSlot });
+    const region = () =>
+      this.#regionArm(surroundings, { ticks, handler, next, labels, otherwise, byFunction, firstRegionSlot });
     const pseudo = [region, ...this.#pseudoArms(surroundings, { ticks, target, exit, indirect })];
     code.get(record).load('i32', 32, R.HANDLER).brTable(labels, otherwise);
     for (let arm = 0; arm < count; arm++) {
       code.end();
       if (arm < pseudo.length) pseudo[arm]!();
       else {
-        const { program, options } = this.#arms[arm - pseudo.length]!;
-        new Lowering(surroundings, options).lower(program);
+        const { program, options, fallback } = this.#arms[arm - pseudo.length]!;
+        const giveUp = () => code.i32(this.#slots.get(fallback)!).set(handler).br(byFunction);
+        new HotLowering(surroundings, options, giveUp).lower(program);
       }
     }
     code.end();
-    code.get(record).get(record).load('i32', 32, R.HANDLER).callIndirect(this.#handlerType).set(record).br(next);
+    code.get(record).load('i32', 32, R.HANDLER).set(handler);
+    code.end();
+    code.get(record).get(handler).callIndirect(this.#handlerType).set(record).br(next);
     code.end();
     this.#jumpThroughCache(code, { record, ticks, target, entry, exit, next });
     code.end();
@@ -261,14 +279,15 @@ class Generator {
     { code, record }: Surroundings,
     at: {
       ticks: number;
+      handler: number;
       next: Label;
       labels: readonly Label[];
       otherwise: Label;
+      byFunction: Label;
       firstRegionSlot: number;
     },
   ): void {
-    const { ticks, next, labels, otherwise, firstRegionSlot } = at;
-    const handler = code.local('i32');
+    const { ticks, handler, next, labels, otherwise, byFunction, firstRegionSlot } = at;
     const type = this.#module.type(['i32'], ['i32', 'i32']);
     code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').tee(handler).i32(0).op('i32.ge_s').if();
     code.get(handler);
@@ -300,9 +319,7 @@ class Generator {
     code.get(record).load('i32', 32, R.HANDLER).tee(handler).op('i32.eqz').if();
     code.get(record).load('i32', 32, R.SCALE).i32(R.REGION.handlerShift).op('i32.shr_u');
     code.i32(R.REGION.handlerMask).op('i32.and').set(handler).end();
-    code.get(handler).i32(labels.length).op('i32.ge_u').if();
-    code.get(record).get(handler).callIndirect(this.#handlerType).set(record).br(next).end();
-    code.get(handler).brTable([otherwise, ...labels.slice(1)], otherwise);
+    code.get(handler).brTable([otherwise, ...labels.slice(1)], byFunction);
   }
 
   #jumpThroughCache(
