@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { generateInterpreter } from '../../src/cpu/interpreter/generate.ts';
 import { loadInterpreter, storeInterpreter } from '../../src/cpu/interpreter/stored.ts';
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>) =>
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint8Array | Int32Array) =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
 it('stores the generated interpreter and loads the very same', () => {
