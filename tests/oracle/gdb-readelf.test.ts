@@ -196,4 +196,8 @@ describe.each([true, false])('debug information (optimize: %s)', (optimize) => {
     expect(printed).toEqual(['7', '0', '7', '35', '7']);
     expect(text).toMatch(/#0 {2}total .*\n#1 .*_start \(\)/);
   });
+
+  it.skipIf(!gdb.present || !host.present)(gdb.title('finds parameters at the first instruction, by gdb'), () => {
+    expect(ask('break *total', 'run', 'print first->pid', 'backtrace')).toMatch(/\$1 = 7\n#0 {2}total .*\n#1 .*_start/);
+  });
 });

@@ -9,7 +9,7 @@ import { blockLabel, blockOfLabel, type MachineFunction, type MachineInstruction
 import { immediate, type Operand, rbp, rdi, register, rsp, target } from './operands.ts';
 import type { JumpTable } from './select.ts';
 import { invertedJumps } from './select-control.ts';
-import { follow, type Places, placesAtEntry } from './variable-flow.ts';
+import { follow, type Places, parameterPlaces, placesAtEntry } from './variable-flow.ts';
 
 /** While pc is in [from, to), a variable is at `place`: a register, rbp-relative memory or a constant. */
 export interface VariableRange {
@@ -66,11 +66,12 @@ class Emitter {
     this.#ir = ir;
     this.#machine = machine;
     this.#frame = layoutFrame(machine, ir.convention);
-    this.#entryPlaces = placesAtEntry(machine);
+    this.#entryPlaces = placesAtEntry(machine, parameterPlaces(ir));
   }
 
   run(jumpTables: readonly JumpTable[]): FunctionCode {
     this.#line(this.#ir.span);
+    this.#movePlaces(new Map(this.#entryPlaces[0]));
     if (this.#ir.convention !== 'naked') this.#prologue();
     const body = this.#code.mark();
     const resolve = skipEmptyBlocks(this.#machine);

@@ -188,6 +188,8 @@ export class Selector {
 
   /** Tells debuggers where a variable is: a constant, or a register if that is made at all. */
   #bind(variable: number, source: number): void {
+    // A parameter that nothing reads stays where the caller put it.
+    if (this.#uses[source] === 0 && this.#definitionCounts[source] === 1 && !this.#definitions.has(source)) return;
     const value = this.constantOf(source);
     const place = value === undefined ? this.reg(source) : immediate(value);
     this.emitWith({ variable }, 'bind', place);

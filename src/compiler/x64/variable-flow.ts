@@ -1,5 +1,7 @@
+import type { IrFunction } from '../ir/module.ts';
+import { argumentRegisters } from './conventions.ts';
 import { forEachRegister, type MachineFunction, type MachineInstruction, sameRegister } from './machine.ts';
-import type { Operand } from './operands.ts';
+import { type Operand, register } from './operands.ts';
 
 /** Where each variable is: a register, a stack slot or a constant. */
 export type Places = Map<number, Operand>;
@@ -9,6 +11,16 @@ function samePlace(left: Operand | undefined, right: Operand | undefined): boole
   if (left.kind === 'register') return left.register === (right as typeof left).register;
   if (left.kind === 'memory') return left.slot === (right as typeof left).slot;
   return left.kind === 'immediate' && left.value === (right as typeof left).value;
+}
+
+/** Where a function finds its parameters: in the argument registers. Stack arguments are known behind the prologue only. */
+export function parameterPlaces(ir: IrFunction): Places {
+  const places: Places = new Map();
+  if (ir.convention !== 'sysv') return places;
+  ir.parameters.slice(0, argumentRegisters.length).forEach((_, index) => {
+    places.set(index, register(argumentRegisters[index]!));
+  });
+  return places;
 }
 
 /** Applies one instruction: a `bind` moves its variable, a written register forgets what it held. True when places changed. */
@@ -37,10 +49,10 @@ export function follow(instruction: MachineInstruction, places: Places): boolean
   return changed;
 }
 
-/** Where variables are at the start of each block: what all ways into it agree on. */
-export function placesAtEntry(fn: MachineFunction): Places[] {
+/** Where variables are at the start of each block: what all ways into it agree on; `initial` at the function's start. */
+export function placesAtEntry(fn: MachineFunction, initial: Places): Places[] {
   const entry: (Places | undefined)[] = fn.blocks.map(() => undefined);
-  entry[0] = new Map();
+  entry[0] = new Map(initial);
   const waiting = [0];
   while (waiting.length > 0) {
     const index = waiting.pop()!;
