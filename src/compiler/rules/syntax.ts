@@ -4,7 +4,7 @@ import { rule } from './rule.ts';
 
 export const unsupportedSyntax = rule('VG3001', 'deferred', (kind: string) => ({
   rule: `${kind} is not part of the dialect`,
-  fix: 'write it with the constructs that are: see the language reference',
+  fix: 'write it with the constructs that are: see src/compiler/DIALECT.md',
   reason: 'it is refused rather than compiled to something Node would not do',
 }));
 
