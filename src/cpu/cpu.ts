@@ -102,6 +102,7 @@ export class Cpu {
   readonly #fetchPages: (CodePage | undefined)[] = new Array<CodePage | undefined>(FETCH_CACHE).fill(undefined);
   #page: CodePage | undefined;
   #codeBase = 0n;
+  #codeLimit = 0;
   /** Record at RIP, when it is known. */
   #next = 0;
   /** Record at which the interpreter came back. */
@@ -516,9 +517,10 @@ export class Cpu {
     let linearHigh = high;
     if ((mode & MODE.code64) === 0) {
       if (low >>> 0 > state.cs.limit) return this.#raise(Vector.GENERAL_PROTECTION, 0);
-      const { base } = state.cs;
-      if (base !== this.#codeBase) {
+      const { base, limit } = state.cs;
+      if (base !== this.#codeBase || limit !== this.#codeLimit) {
         this.#codeBase = base;
+        this.#codeLimit = limit;
         this.#writer.codeBase = Number(base);
         state.forgetFetches();
       }
@@ -536,7 +538,7 @@ export class Cpu {
 
   /** The page again, after a reserve that may have dropped it. */
   #current(page: CodePage): CodePage {
-    this.#page = this.#cache.page(page.physicalPage, page.ripBase, page.mode);
+    this.#page = this.#cache.page(page.physicalPage, page.ripBase, page.mode, page.usable);
     return this.#page;
   }
 
@@ -547,7 +549,9 @@ export class Cpu {
     if (this.#fetchTags[slot] === tag && this.#fetchContexts[slot] === context) {
       const known = this.#fetchPages[slot]!;
       const ripBase = high * 2 ** 32 + (low >>> 0) - (linearLow & (PAGE - 1));
-      if (known.ripBase === ripBase && known.mode === (mode & MODE_DECODE_MASK)) return known;
+      const usable = this.#usableBytes(ripBase);
+      if (known.ripBase === ripBase && known.mode === (mode & MODE_DECODE_MASK) && known.usable === usable)
+        return known;
     }
     const code = this.system.fetch(linearLow, linearHigh);
     if (code === Fill.PAGE_FAULT) {
@@ -564,17 +568,26 @@ export class Cpu {
     }
     const physicalPage = Math.floor(this.system.tlb.physical / PAGE);
     const ripBase = high * 2 ** 32 + (low >>> 0) - (linearLow & (PAGE - 1));
-    const page = this.#cache.page(physicalPage, ripBase, mode & MODE_DECODE_MASK);
+    const page = this.#cache.page(physicalPage, ripBase, mode & MODE_DECODE_MASK, this.#usableBytes(ripBase));
     this.#fetchTags[slot] = tag;
     this.#fetchContexts[slot] = context;
     this.#fetchPages[slot] = page;
     return page;
   }
 
+  /** @returns how many bytes from RIP `ripBase` on, up to a page, CS's limit leaves */
+  #usableBytes(ripBase: number): number {
+    return this.state.mode64 ? PAGE : Math.min(this.state.cs.limit + 1 - ripBase, PAGE);
+  }
+
   /** CodeSource.fetchBehind: the fault is left in the fault fields. */
   #fetchBehind(page: CodePage, offset: number): number {
     const { state } = this;
     const rip = page.ripBase + offset;
+    if (!state.mode64 && rip > state.cs.limit) {
+      this.#raise(Vector.GENERAL_PROTECTION, 0);
+      return UNFETCHABLE;
+    }
     const base = state.mode64 ? 0 : Number(state.cs.base);
     const linear = state.mode64 ? rip : (rip + base) % 2 ** 32;
     const code = this.system.fetch(linear | 0, Math.floor(linear / 2 ** 32) | 0);

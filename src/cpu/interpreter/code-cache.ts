@@ -30,21 +30,27 @@ export class CodePage {
   readonly mode: number;
   /** RIP of the page's first byte, as a signed number: RIPs are canonical, so it is exact. */
   readonly ripBase: number;
+  /** How many bytes of the page lie within the limit of CS, from its start. */
+  readonly usable: number;
   /** Record of the instruction at each offset, 0 for none. */
   readonly entries = new Int32Array(PAGE);
   runs: Run[] = [];
   /** Runs that go on in another page: not in `entries`, as they are only right while both pages stay mapped. */
   readonly crossing = new Map<number, Run>();
 
-  constructor(physicalPage: number, mode: number, ripBase: number) {
+  constructor(physicalPage: number, mode: number, ripBase: number, usable: number) {
     this.physicalPage = physicalPage;
     this.mode = mode;
     this.ripBase = ripBase;
+    this.usable = usable;
   }
 }
 
 /** What `decode` returns when the instruction goes on in a page that cannot be fetched. */
 export const UNFETCHABLE = -1;
+
+/** An instruction that runs into the limit of CS raises #GP(0), as one that is too long does. */
+const BEYOND_LIMIT = DecodeError.TooLong;
 
 export interface CodeSource {
   /** @param offset beyond the page's end @returns physical address of the code byte there, or -1: cannot be fetched */
@@ -82,15 +88,20 @@ export class CodeCache {
     this.#writer = writer;
   }
 
-  /** @param ripBase RIP of the page's first byte @param mode decode-relevant bits of the mode word */
-  page(physicalPage: number, ripBase: number, mode: number): CodePage {
+  /**
+   * @param ripBase RIP of the page's first byte @param mode decode-relevant bits of the mode word
+   * @param usable bytes of it within the limit of CS, up to 4096
+   */
+  page(physicalPage: number, ripBase: number, mode: number, usable: number): CodePage {
     let pages = this.#pages.get(physicalPage);
     if (pages === undefined) {
       pages = [];
       this.#pages.set(physicalPage, pages);
     }
-    for (const page of pages) if (page.ripBase === ripBase && page.mode === mode) return page;
-    const page = new CodePage(physicalPage, mode, ripBase);
+    for (const page of pages) {
+      if (page.ripBase === ripBase && page.mode === mode && page.usable === usable) return page;
+    }
+    const page = new CodePage(physicalPage, mode, ripBase, usable);
     pages.push(page);
     return page;
   }
@@ -173,8 +184,10 @@ export class CodeCache {
   decode(page: CodePage, offset: number, instruction: Instruction): number {
     const base = page.physicalPage * PAGE;
     const codeSize = this.#codeSize(page.mode);
-    const length = this.#decoder.decode(this.#state.guestRam, base + offset, PAGE - offset, codeSize, instruction);
+    const available = page.usable - offset;
+    const length = this.#decoder.decode(this.#state.guestRam, base + offset, available, codeSize, instruction);
     if (length !== DecodeError.Incomplete) return length;
+    if (page.usable < PAGE) return BEYOND_LIMIT;
     const physical = this.#source.fetchBehind(page, PAGE);
     return physical < 0
       ? UNFETCHABLE
@@ -192,8 +205,9 @@ export class CodeCache {
     let offset = start;
     let secondPage = -1;
     while (!writer.full) {
-      if (offset >= PAGE || (offset !== start && page.entries[offset] !== 0)) break;
-      let length = this.#decoder.decode(ram, base + offset, PAGE - offset, codeSize, instruction);
+      if (offset >= page.usable || (offset !== start && page.entries[offset] !== 0)) break;
+      let length = this.#decoder.decode(ram, base + offset, page.usable - offset, codeSize, instruction);
+      if (length === DecodeError.Incomplete && page.usable < PAGE) length = BEYOND_LIMIT;
       if (length === DecodeError.Incomplete) {
         if (offset !== start) break;
         const physical = this.#source.fetchBehind(page, PAGE);
