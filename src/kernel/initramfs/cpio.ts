@@ -9,6 +9,8 @@ const MODE = 14n;
 const FILE_SIZE = 54n;
 const NAME_SIZE = 94n;
 const TYPE_MASK = 0o170000;
+/** A directory, rwxr-xr-x. */
+const ROOT_MODE = 0o040755;
 const REGULAR = 0o100000;
 const ANY_EXECUTE = 0o111;
 
@@ -67,6 +69,7 @@ export function findFile(path: VirtAddr, length: u64): Result<void> {
   const skipped = prefixLength(path, length);
   const wanted = virt(path + skipped);
   const wantedLength = u64(length - skipped);
+  if (wantedLength === 0n) return findRoot();
   let offset: u64 = 0n;
   while (u64(offset + HEADER_BYTES) <= archiveBytes) {
     const next = visitEntry(offset, wanted, wantedLength);
@@ -75,6 +78,14 @@ export function findFile(path: VirtAddr, length: u64): Result<void> {
     offset = next.value;
   }
   return err(Errno.ENOENT);
+}
+
+/** The root directory, which an archive need not have an entry for. */
+function findRoot(): Result<void> {
+  foundFile.data = archive;
+  foundFile.size = 0n;
+  foundFile.mode = ROOT_MODE;
+  return ok();
 }
 
 /** Looks at one entry: 0 when it is the wanted one, else the next entry's offset. */

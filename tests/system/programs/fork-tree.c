@@ -1,7 +1,6 @@
-/* fork, wait, exit status, orphans, deep and wide trees. */
+/* fork, wait, exit status, deep and wide trees. */
 #include "check.h"
 #include <signal.h>
-#include <sched.h>
 
 static int descend(int depth) {
   if (depth == 0) return 1;
@@ -62,25 +61,6 @@ int main(void) {
     sum += WEXITSTATUS(status);
   }
   printf("20 children exited with a sum of %d\n", sum);
-
-  int ends[2];
-  if (pipe(ends)) return 1;
-  pid_t middle = fork();
-  if (middle == 0) {
-    pid_t grandchild = fork();
-    if (grandchild == 0) {
-      while (getppid() == middle) sched_yield();
-      if (write(ends[1], "A", 1) != 1) _exit(1);
-      _exit(0);
-    }
-    _exit(0);
-  }
-  waitpid(middle, &status, 0);
-  close(ends[1]);
-  char byte = 0;
-  long got = read(ends[0], &byte, 1);
-  printf("orphan reported: %ld %c\n", got, byte);
-  printf("then end of file: %zd\n", read(ends[0], &byte, 1));
 
   for (int i = 0; i < 100; i++) {
     pid_t child = vfork();

@@ -7,8 +7,10 @@
 int main(void) {
   int ends[2];
   char buffer[65536];
+  REPORT(pipe((int *)8));
   REPORT(pipe(ends));
   REPORT(write(ends[1], "hello", 5));
+  REPORT(read(ends[0], (char *)8, 3));
   REPORT(read(ends[0], buffer, 3));
   REPORT(read(ends[0], buffer, 30));
   REPORT(fcntl(ends[0], F_SETFL, O_NONBLOCK));
