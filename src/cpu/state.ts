@@ -38,6 +38,14 @@ const FETCH_CONTEXT_WORD = word('fetchContext');
 const PENDING_DEBUG_WORD = word('pendingDebug');
 const NMI_PENDING_WORD = word('nmiPending');
 const HALTED_WORD = word('halted');
+const CR0_WORD = word('cr0');
+const CR4_WORD = word('cr4');
+const EFER_WORD = word('efer');
+const TLB_READ_WORD = word('tlbRead');
+const TLB_WRITE_WORD = word('tlbWrite');
+const CS_SELECTOR_WORD = (SEGMENTS + CS * SEGMENT_BYTES + SEGMENT_SELECTOR) >> 2;
+const CS_ATTRIBUTES_WORD = (SEGMENTS + CS * SEGMENT_BYTES + SEGMENT_ATTRIBUTES) >> 2;
+const SS_ATTRIBUTES_WORD = (SEGMENTS + SS * SEGMENT_BYTES + SEGMENT_ATTRIBUTES) >> 2;
 
 /** The hidden part of one segment register, read and written in place. */
 export class Segment {
@@ -77,13 +85,13 @@ export class Segment {
   }
 }
 
-const CR0_PE = 1n << 0n;
-const CR0_AM = 1n << 18n;
-const CR0_PG = 1n << 31n;
-const CR0_EM_TS = (1n << 2n) | (1n << 3n);
-const CR4_OSFXSR = 1n << 9n;
-const CR4_SMAP = 1n << 21n;
-const EFER_LMA = 1n << 10n;
+const CR0_PE = 1 << 0;
+const CR0_AM = 1 << 18;
+const CR0_PG = 1 << 31;
+const CR0_EM_TS = (1 << 2) | (1 << 3);
+const CR4_OSFXSR = 1 << 9;
+const CR4_SMAP = 1 << 21;
+const EFER_LMA = 1 << 10;
 const SEGMENT_L = 1 << 13;
 const SEGMENT_DB = 1 << 14;
 
@@ -227,33 +235,35 @@ export class CpuState {
 
   /** Recomputes everything derived from CR0, CR4, EFER, CS, SS and RFLAGS.AC: the mode word and the TLBs in use. */
   updateMode(): void {
-    const cr0 = this.get64('cr0');
-    const isProtected = (cr0 & CR0_PE) !== 0n;
-    const longActive = (this.get64('efer') & EFER_LMA) !== 0n;
-    const cpl = isProtected ? this.cs.selector & 3 : 0;
-    const alignmentCheck = cpl === 3 && (cr0 & CR0_AM) !== 0n && (this.systemFlags & FLAG.AC) !== 0;
+    const words = this.i32;
+    const cr0 = words[CR0_WORD]!;
+    const longActive = (words[EFER_WORD]! & EFER_LMA) !== 0;
+    const cpl = cr0 & CR0_PE ? words[CS_SELECTOR_WORD]! & 3 : 0;
+    const codeAttributes = words[CS_ATTRIBUTES_WORD]!;
     let mode = cpl;
-    if (longActive && this.cs.attributes & SEGMENT_L) mode |= MODE.code64;
+    if (longActive && codeAttributes & SEGMENT_L) mode |= MODE.code64;
     else {
-      if (this.cs.attributes & SEGMENT_DB) mode |= MODE.code32;
-      if (this.ss.attributes & SEGMENT_DB) mode |= MODE.stack32;
+      if (codeAttributes & SEGMENT_DB) mode |= MODE.code32;
+      if (words[SS_ATTRIBUTES_WORD]! & SEGMENT_DB) mode |= MODE.stack32;
     }
-    if (isProtected) mode |= MODE.protected;
+    if (cr0 & CR0_PE) mode |= MODE.protected;
     if (cr0 & CR0_PG) mode |= MODE.paging;
     if (longActive) mode |= MODE.longActive;
-    if ((cr0 & CR0_EM_TS) === 0n && this.get64('cr4') & CR4_OSFXSR) mode |= MODE.sse;
+    if ((cr0 & CR0_EM_TS) === 0 && words[CR4_WORD]! & CR4_OSFXSR) mode |= MODE.sse;
+    const alignmentCheck = cpl === 3 && (cr0 & CR0_AM) !== 0 && (this.systemFlags & FLAG.AC) !== 0;
     if (alignmentCheck) mode |= MODE.alignmentCheck;
-    if ((mode ^ this.mode) & MODE_DECODE_MASK) this.forgetFetches();
-    this.set('mode', mode);
-    this.set('tlbRead', alignmentCheck ? TLB_EMPTY : tlbReadAddress(this.mmuIndex(cpl)));
-    this.set('tlbWrite', alignmentCheck || this.storesObserved ? TLB_EMPTY : tlbWriteAddress(this.mmuIndex(cpl)));
-    this.set('fetchContext', (this.fetchContext & ~1) | (cpl === 3 ? 1 : 0));
+    if ((mode ^ words[MODE_WORD]!) & MODE_DECODE_MASK) this.forgetFetches();
+    words[MODE_WORD] = mode;
+    const index = this.mmuIndex(cpl);
+    words[TLB_READ_WORD] = alignmentCheck ? TLB_EMPTY : tlbReadAddress(index);
+    words[TLB_WRITE_WORD] = alignmentCheck || this.storesObserved ? TLB_EMPTY : tlbWriteAddress(index);
+    words[FETCH_CONTEXT_WORD] = (this.fetchContext & ~1) | (cpl === 3 ? 1 : 0);
   }
 
   /** @param cpl of the access, 0 to 3 @returns the MMU index that an access at this privilege uses now */
   mmuIndex(cpl: number): number {
     if (cpl === 3) return MMU_USER;
-    const smap = (this.get64('cr4') & CR4_SMAP) !== 0n && (this.systemFlags & FLAG.AC) === 0;
+    const smap = (this.i32[CR4_WORD]! & CR4_SMAP) !== 0 && (this.systemFlags & FLAG.AC) === 0;
     return smap ? MMU_SUPERVISOR : MMU_SUPERVISOR_USER_ACCESS;
   }
 
