@@ -110,9 +110,12 @@ function callValue(lowering: FunctionLowering, callee: Value, node: ts.CallExpre
 function indirectCall(lowering: FunctionLowering, callee: Value & { kind: 'code' }, node: ts.CallExpression): Value {
   if (callee.type.kind !== 'function') return VOID_VALUE;
   const { parameters, result } = callee.type;
-  const registers = evaluateArguments(lowering, node.arguments, (index) => parameters[index]).flatMap((value, index) =>
-    registersOfValue(lowering, value, parameters[index]!),
-  );
+  const values = evaluateArguments(lowering, node.arguments, (index) => parameters[index]);
+  const registers = values.flatMap((value, index) => {
+    const type = parameters[index]!;
+    const passed = value.kind === 'closure' ? coerce(lowering, value, type, node.arguments[index]!) : value;
+    return registersOfValue(lowering, passed, type);
+  });
   return emitCall(lowering, { kind: 'register', register: callee.register }, registers, result, node);
 }
 
@@ -202,7 +205,7 @@ function expand(
   context: Pick<Frame, 'outer' | 'environment' | 'self'>,
   bound: readonly BoundParameter[],
 ): Value {
-  if (lowering.expansions.includes(declaration)) {
+  if (lowering.frame.expanding.includes(declaration)) {
     lowering.report(recursiveExpansion(node.expression.getText()), node);
     return VOID_VALUE;
   }
@@ -217,13 +220,12 @@ function expand(
     exit: { label: done, registers },
     cleanupDepth: lowering.cleanups.length,
     declaration,
+    expanding: [...(context.outer ?? lowering.frame).expanding, declaration],
   };
   for (const { node: parameter, type, value } of bound) bindParameter(lowering, frame, parameter, type, value);
   const saved = { frame: lowering.frame, jumps: lowering.jumps.splice(0) };
   lowering.frame = frame;
-  lowering.expansions.push(declaration);
   lowerBody(lowering, declaration);
-  lowering.expansions.pop();
   lowering.frame = saved.frame;
   lowering.jumps.push(...saved.jumps);
   lowering.jump(done);

@@ -26,6 +26,8 @@ export interface Frame {
   /** Cleanups pending when the frame was entered; `return` runs those above. */
   readonly cleanupDepth: number;
   readonly declaration: ts.Node;
+  /** The functions whose bodies enclose this one's, through expansion or by being written there, and its own. */
+  readonly expanding: readonly ts.Node[];
 }
 
 export interface ReturnPoint {

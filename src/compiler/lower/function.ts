@@ -42,8 +42,6 @@ export class FunctionLowering {
   facts = new Map<Variable, Interval>();
   readonly cleanups: Cleanup[] = [];
   readonly jumps: JumpTarget[] = [];
-  /** Functions being expanded in place, outermost first. */
-  readonly expansions: ts.Node[] = [];
   /** The label that the next loop or statement carries. */
   pendingLabel: string | null = null;
   readonly #scopes: OpenScope[] = [];

@@ -55,9 +55,9 @@ export function lowerInstance(module: ModuleLowering, instance: Instance): IrFun
     exit: null,
     cleanupDepth: 0,
     declaration: node,
+    expanding: [node],
   };
   const lowering = new FunctionLowering(module, builder, frame, node.getSourceFile());
-  lowering.expansions.push(node);
   if (ts.isClassDeclaration(node)) lowering.scoped(node, () => initialise(lowering, environment.self!, frame.self));
   else if (convention === 'naked') lowerNaked(lowering, node);
   else lowering.scoped(node, () => lowerOrdinary(lowering, node));

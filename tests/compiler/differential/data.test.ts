@@ -75,6 +75,26 @@ describe('data is laid out and used as in Node', () => {
     );
   });
 
+  it('nests expansions, and passes functions to functions by their address', () => {
+    agree(
+      `const list = array(u32, 4);
+       function each(visit: (item: u32) => void): void { for (const item of list) visit(item); }
+       export function f(n: u32): u32 {
+         for (let i: u32 = 0; i < 4; i++) list[i] = u32(i + n);
+         let sum: u32 = 0;
+         each((a) => { each((b) => { if (b > a) sum = u32(sum + b); }); });
+         return sum;
+       }
+       function twice(x: u32): u32 { return u32(x * 2); }
+       type Map = (x: u32) => u32;
+       type Apply = (map: Map, x: u32) => u32;
+       function apply(map: Map, x: u32): u32 { return map(map(x)); }
+       const appliers = table<Apply>([apply]);
+       export function g(n: u32): u32 { return u32(appliers[0]!((x) => u32(x + 3), n) + appliers[0]!(twice, n)); }`,
+      [...upTo('f', 4), ...upTo('g', 4)],
+    );
+  });
+
   it('instantiates generic functions and classes', () => {
     agree(
       `class Queue<T extends object> { head: u32 = 0; readonly tag: u32 = 3; first: T | null = null; push(item: T): void { this.first = item; this.head = u32(this.head + 1); } pop(): T | null { const item = this.first; this.first = null; return item; } }
