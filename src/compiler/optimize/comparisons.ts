@@ -1,4 +1,4 @@
-import { evaluateCondition } from '../ir/evaluate.ts';
+import { evaluateCondition } from '../ir/arithmetic.ts';
 import { bitsOf, type Condition, type Register } from '../ir/module.ts';
 import type { Values } from './values.ts';
 

@@ -1,6 +1,6 @@
+import { isRemovable } from '../ir/effects.ts';
 import type { Instruction } from '../ir/module.ts';
 import { forEachDefinition, forEachUse } from '../ir/shapes.ts';
-import { isRemovable } from '../x64/select.ts';
 import type { Phi, SsaFunction } from './ssa.ts';
 
 /** Drops computations, loads and phis whose results nothing needs, and bindings of values that are gone. */

@@ -1,5 +1,5 @@
+import { isRemovable } from '../ir/effects.ts';
 import { type Address, bytesOf, type Instruction, type Register } from '../ir/module.ts';
-import { isRemovable } from '../x64/select.ts';
 import type { Values } from './values.ts';
 
 /** Instructions whose result depends on their operands alone: equal ones may be united, unused ones dropped. */

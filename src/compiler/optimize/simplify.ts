@@ -1,4 +1,4 @@
-import { evaluateBinary, evaluateBits } from '../ir/evaluate.ts';
+import { evaluateBinary, evaluateBits } from '../ir/arithmetic.ts';
 import {
   type BinaryOperator,
   bitsOf,

@@ -7,7 +7,7 @@ import {
   type IrModule,
   type Terminator,
 } from '../ir/module.ts';
-import { forEachDefinition, forEachUse, successors } from '../ir/shapes.ts';
+import { forEachUse, successors } from '../ir/shapes.ts';
 import { argumentRegisters } from './conventions.ts';
 import { loopDepths, postorder } from './loops.ts';
 import { type MachineFunction, type MachineInstruction, newVirtual } from './machine.ts';
@@ -22,6 +22,7 @@ import {
   rsp,
   type Width,
 } from './operands.ts';
+import { RegisterFacts } from './register-facts.ts';
 import { selectArithmetic } from './select-arithmetic.ts';
 import { selectControl, selectTerminator } from './select-control.ts';
 import { selectMemory } from './select-memory.ts';
@@ -38,45 +39,13 @@ export interface Selection {
   readonly jumpTables: readonly JumpTable[];
 }
 
-/** What an operation of this instruction may do to memory or the machine: such instructions are never dropped or moved. */
-const pureOps = new Set<string>(
-  (
-    'const copy neg not byteSwap bitScanForward bitScanReverse add sub mul and or xor shl shr sar rotl ' +
-    'mulHighUnsigned mulHighSigned divUnsigned divSigned remUnsigned remSigned zeroExtend signExtend truncate ' +
-    'compare select addressOf bind'
-  ).split(' '),
-);
-
-/** Whether the instruction may be dropped when nothing reads its result. */
-export function isRemovable(instruction: Instruction): boolean {
-  return pureOps.has(instruction.op) || (instruction.op === 'load' && !instruction.volatile);
-}
-
-/** Whether the instruction may write memory or depend on when it runs: no load moves across it. */
-export function isBarrier(instruction: Instruction): boolean {
-  return !isRemovable(instruction);
-}
-
-interface Place {
-  readonly block: number;
-  readonly index: number;
-  readonly instruction: Instruction;
-}
-
 /** Chooses machine instructions for a function, block by block, from the last instruction to the first. */
 export class Selector {
   readonly machine: MachineFunction;
   readonly ir: IrFunction;
   readonly module: IrModule;
   readonly jumpTables: JumpTable[] = [];
-  /** the only definition of registers that have exactly one */
-  readonly #definitions = new Map<number, Place>();
-  readonly #definitionCounts: Int32Array;
-  readonly #uses: Int32Array;
-  #block = 0;
-  #index = 0;
-  /** `#epochs[i]`: barriers before instruction i of the current block */
-  #epochs: number[] = [];
+  readonly #facts: RegisterFacts;
   #chunk: MachineInstruction[] = [];
   #current: Instruction | Terminator;
   #labels = 0;
@@ -84,8 +53,7 @@ export class Selector {
   constructor(module: IrModule, ir: IrFunction) {
     this.module = module;
     this.ir = ir;
-    this.#definitionCounts = new Int32Array(ir.registers.length);
-    this.#uses = new Int32Array(ir.registers.length);
+    this.#facts = new RegisterFacts(ir);
     this.#current = ir.blocks[0]!.terminator;
     const depths = loopDepths(ir);
     this.machine = {
@@ -102,26 +70,6 @@ export class Selector {
       hasCalls: false,
       userEntry: ir.convention === 'entry' && module.kind === 'user',
     };
-    this.#countRegisters();
-  }
-
-  #countRegisters(): void {
-    for (const parameter of this.ir.parameters) this.#definitionCounts[parameter.register]!++;
-    this.ir.blocks.forEach((block, blockIndex) => {
-      block.instructions.forEach((instruction, index) => {
-        forEachUse(instruction, (used) => {
-          this.#uses[used]!++;
-        });
-        forEachDefinition(instruction, (defined) => {
-          const count = ++this.#definitionCounts[defined]!;
-          if (count === 1) this.#definitions.set(defined, { block: blockIndex, index, instruction });
-          else this.#definitions.delete(defined);
-        });
-      });
-      forEachUse(block.terminator, (used) => {
-        this.#uses[used]!++;
-      });
-    });
   }
 
   run(): Selection {
@@ -132,17 +80,10 @@ export class Selector {
 
   #selectBlock(blockIndex: number): void {
     const { instructions, terminator } = this.ir.blocks[blockIndex]!;
-    this.#block = blockIndex;
-    this.#epochs = [];
-    let epoch = 0;
-    for (const instruction of instructions) {
-      this.#epochs.push(epoch);
-      if (isBarrier(instruction)) epoch++;
-    }
-    this.#epochs.push(epoch);
+    this.#facts.enterBlock(blockIndex);
     const chunks: MachineInstruction[][] = [];
     const select = (index: number, item: Instruction | Terminator, action: () => void) => {
-      this.#index = index;
+      this.#facts.moveTo(index);
       this.#current = item;
       this.#chunk = [];
       action();
@@ -153,24 +94,12 @@ export class Selector {
     });
     for (let index = instructions.length - 1; index >= 0; index--) {
       const instruction = instructions[index]!;
-      if (this.#isUnneeded(instruction)) {
-        forEachUse(instruction, (used) => {
-          this.#uses[used]!--;
-        });
-      } else select(index, instruction, () => this.#selectInstruction(instruction));
+      if (this.#facts.isUnneeded(instruction)) forEachUse(instruction, (used) => this.release(used));
+      else select(index, instruction, () => this.#selectInstruction(instruction));
     }
     if (blockIndex === 0) chunks.push(this.#parameters());
     const output = this.machine.blocks[blockIndex]!.instructions;
     for (let index = chunks.length - 1; index >= 0; index--) output.push(...chunks[index]!);
-  }
-
-  #isUnneeded(instruction: Instruction): boolean {
-    if (!isRemovable(instruction) || instruction.op === 'bind') return false;
-    let needed = false;
-    forEachDefinition(instruction, (defined) => {
-      if (this.#uses[defined]! > 0) needed = true;
-    });
-    return !needed;
   }
 
   #selectInstruction(instruction: Instruction): void {
@@ -189,7 +118,7 @@ export class Selector {
   /** Tells debuggers where a variable is: a constant, or a register if that is made at all. */
   #bind(variable: number, source: number): void {
     // A parameter that nothing reads stays where the caller put it.
-    if (this.#uses[source] === 0 && this.#definitionCounts[source] === 1 && !this.#definitions.has(source)) return;
+    if (this.#facts.isIdleParameter(source)) return;
     const value = this.constantOf(source);
     const place = value === undefined ? this.reg(source) : immediate(value);
     this.emitWith({ variable }, 'bind', place);
@@ -201,7 +130,7 @@ export class Selector {
     this.#current = { op: 'unreachable', span };
     if (convention === 'naked') return [];
     parameters.forEach((parameter, index) => {
-      if (this.#uses[parameter.register] === 0) return;
+      if (this.#facts.uses(parameter.register) === 0) return;
       const width = this.widthOf(parameter.register);
       const into = this.reg(parameter.register, width);
       const source = convention === 'sysv' || convention === 'entry' ? argumentRegisters[index] : rdi;
@@ -261,18 +190,14 @@ export class Selector {
 
   /** The value of a register defined once, by a `const`. */
   constantOf(irRegister: number): bigint | undefined {
-    const place = this.#definitions.get(irRegister);
+    const place = this.#facts.definition(irRegister);
     if (place?.instruction.op !== 'const') return undefined;
     return BigInt.asIntN(this.widthOf(irRegister), place.instruction.value);
   }
 
   /** Says that a use counted for `irRegister` needs no register after all. */
   release(irRegister: number): void {
-    this.#uses[irRegister]!--;
-  }
-
-  #retain(irRegister: number): void {
-    this.#uses[irRegister]!++;
+    this.#facts.release(irRegister);
   }
 
   /** The immediate for a constant that fits a sign-extended 32-bit field; the use is released. */
@@ -296,7 +221,10 @@ export class Selector {
   /** A register with the value; constants are made on the spot, truncations read through. */
   inRegister(irRegister: number, width: Width = this.widthOf(irRegister)): Operand & { kind: 'register' } {
     const value = this.constantOf(irRegister);
-    if (value !== undefined && (this.#uses[irRegister] === 1 || (value >= -0x80000000n && value <= 0xffffffffn))) {
+    if (
+      value !== undefined &&
+      (this.#facts.uses(irRegister) === 1 || (value >= -0x80000000n && value <= 0xffffffffn))
+    ) {
       const fresh = this.fresh(this.widthOf(irRegister));
       this.release(irRegister);
       this.loadConstant(fresh, value);
@@ -313,28 +241,13 @@ export class Selector {
 
   /** Reads only the low bits of a value: the source of a truncation does as well as its result. */
   #throughTruncations(irRegister: number): number {
-    const place = this.#definitions.get(irRegister);
+    const place = this.#facts.definition(irRegister);
     if (place?.instruction.op !== 'truncate') return irRegister;
     const { source } = place.instruction;
-    if (!this.#unchangedSince(source, place)) return irRegister;
+    if (!this.#facts.unchangedSince(source, place)) return irRegister;
     this.release(irRegister);
-    this.#retain(source);
+    this.#facts.retain(source);
     return this.#throughTruncations(source);
-  }
-
-  /** Whether a register still holds at the current place what it held at `place`. */
-  #unchangedSince(irRegister: number, place: Place): boolean {
-    if (this.#definitionCounts[irRegister] === 1) return true;
-    if (place.block !== this.#block) return false;
-    const { instructions } = this.ir.blocks[this.#block]!;
-    for (let index = place.index + 1; index < this.#index; index++) {
-      let changed = false;
-      forEachDefinition(instructions[index]!, (defined) => {
-        if (defined === irRegister) changed = true;
-      });
-      if (changed) return false;
-    }
-    return true;
   }
 
   /** mov of a constant, in its shortest form; flags are not touched unless it is 0 */
@@ -346,44 +259,24 @@ export class Selector {
     else this.emit('movabs', register(into.register, 64), immediate(bits));
   }
 
-  /**
-   * The only definition of a register, when it is `op`, has this one use, and can be evaluated here instead.
-   * The caller emits it in place of the use, which is released.
-   */
-  foldable<Op extends Instruction['op']>(irRegister: number, op: Op, anyBlock = false): InstructionOf<Op> | undefined {
-    const place = this.#definitions.get(irRegister);
-    if (place?.instruction.op !== op || this.#uses[irRegister] !== 1) return undefined;
-    if (!anyBlock && place.block !== this.#block) return undefined;
-    let fine = true;
-    forEachUse(place.instruction, (used) => {
-      if (!this.#unchangedSince(used, place)) fine = false;
-    });
-    return fine ? (place.instruction as InstructionOf<Op>) : undefined;
+  /** See `RegisterFacts.foldable`. */
+  foldable<Op extends Instruction['op']>(irRegister: number, op: Op): InstructionOf<Op> | undefined {
+    return this.#facts.foldable(irRegister, op);
   }
 
-  /** Takes a `foldable` definition's place: its operands are now used here. */
-  take(irRegister: number, instruction: Instruction): void {
-    this.release(irRegister);
-    forEachUse(instruction, (used) => {
-      this.#retain(used);
-    });
-  }
-
-  /** Whether no barrier lies between a register's definition, in this block, and the current place. */
-  #noBarrierSince(irRegister: number): boolean {
-    const place = this.#definitions.get(irRegister)!;
-    return this.#epochs[place.index + 1] === this.#epochs[this.#index];
-  }
-
-  /** The load that defines a register, when it can happen here instead (it is not yet taken). */
+  /** See `RegisterFacts.foldableLoad`. */
   foldableLoad(irRegister: number): InstructionOf<'load'> | undefined {
-    const load = this.foldable(irRegister, 'load');
-    return load && !load.volatile && this.#noBarrierSince(irRegister) ? load : undefined;
+    return this.#facts.foldableLoad(irRegister);
+  }
+
+  /** See `RegisterFacts.take`. */
+  take(irRegister: number, instruction: Instruction): void {
+    this.#facts.take(irRegister, instruction);
   }
 
   /** Whether a register's only definition is a load. */
   isLoaded(irRegister: number): boolean {
-    return this.#definitions.get(irRegister)?.instruction.op === 'load';
+    return this.#facts.definition(irRegister)?.instruction.op === 'load';
   }
 
   /** A memory operand in place of a register that was loaded for this one use. */
@@ -429,7 +322,7 @@ export class Selector {
 
   /** The address in a register that always holds the address of one symbol or slot; the use is released. */
   #fixedAddress(irRegister: number, displacement: number): Address | undefined {
-    const place = this.#definitions.get(irRegister);
+    const place = this.#facts.definition(irRegister);
     if (place?.instruction.op !== 'addressOf') return undefined;
     const { address } = place.instruction;
     if (address.index !== undefined || address.segment || !address.base || address.base.kind === 'register') {
@@ -446,7 +339,7 @@ export class Selector {
   }
 
   usesOf(irRegister: number): number {
-    return this.#uses[irRegister]!;
+    return this.#facts.uses(irRegister);
   }
 }
 
