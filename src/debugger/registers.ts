@@ -1,25 +1,7 @@
+import { GENERAL_REGISTERS } from '../cpu/decode/format.ts';
 import { FLAG } from '../cpu/flags.ts';
 import type { CpuState } from '../cpu/state.ts';
 import { hexadecimal } from './value-printer.ts';
-
-const GENERAL = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-] as const;
 
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
 const CONTROL = ['cr0', 'cr2', 'cr3', 'cr4', 'efer'] as const;
@@ -27,7 +9,7 @@ const XMM = Array.from({ length: 16 }, (_, index) => `xmm${index}`);
 
 /** Every register name that `readRegister` knows, in the order in which a debugger lists them. */
 export const REGISTER_NAMES: readonly string[] = [
-  ...GENERAL,
+  ...GENERAL_REGISTERS,
   'rip',
   'rflags',
   ...SEGMENTS,
@@ -45,7 +27,7 @@ function littleEndian(bytes: Uint8Array): bigint {
 
 /** The value of a register by name, zero-extended; undefined for a name that is none. XMM registers have 128 bits. */
 export function readRegister(state: CpuState, name: string): bigint | undefined {
-  const general = (GENERAL as readonly string[]).indexOf(name);
+  const general = GENERAL_REGISTERS.indexOf(name);
   if (general >= 0) return state.gpr(general);
   const segment = (SEGMENTS as readonly string[]).indexOf(name);
   if (segment >= 0) return BigInt(state.segments[segment]!.selector);

@@ -1,6 +1,7 @@
 import { Decoder } from '../../src/cpu/decode/decoder.ts';
 import { parseEncoding } from '../../src/cpu/decode/encoding.ts';
 import { IMPLEMENTED_FEATURES } from '../../src/cpu/decode/features.ts';
+import { GENERAL_REGISTERS } from '../../src/cpu/decode/format.ts';
 import { FORMS, type Form, type Operand } from '../../src/cpu/decode/forms.ts';
 import { Instruction } from '../../src/cpu/decode/instruction.ts';
 import { Random } from './native-random.ts';
@@ -13,24 +14,6 @@ const DATA_END = 0x2000_5000;
 
 const RSP = 4;
 const RBP = 5;
-const REGISTER_NAMES = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-];
 
 /** Selectors that a far transfer of a case may load into CS: all but that of 32-bit code, where the upper half of RSP is undefined. */
 const CODE_SELECTORS = [0, 0x10, 0x18, 0x2b, 0x33, 0x50, 0xfff8];
@@ -108,7 +91,7 @@ export class CaseGenerator {
   }
 
   #line(id: number, code: Uint8Array): string {
-    const registers = this.#registers.map((value, index) => `${REGISTER_NAMES[index]}=${value.toString(16)}`);
+    const registers = this.#registers.map((value, index) => `${GENERAL_REGISTERS[index]}=${value.toString(16)}`);
     const at = this.#at === 0 ? [] : [`at=${this.#at.toString(16)}`];
     return [`id=${id}`, `code=${hexadecimal(code)}`, ...at, ...registers, ...this.#fields, ...this.#stores].join(' ');
   }

@@ -46,6 +46,9 @@ const SIZED_MNEMONICS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const FAMILIES: Readonly<Record<string, string>> = { Jcc: 'j', SETcc: 'set', CMOVcc: 'cmov' };
+/** The sixteen general registers in encoding order, by their 64-bit names. */
+export const GENERAL_REGISTERS: readonly string[] = GENERAL[64]!;
+
 const WIDTH_NAMES: Readonly<Record<number, string>> = {
   8: 'byte ptr ',
   16: 'word ptr ',
