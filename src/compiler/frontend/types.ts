@@ -103,6 +103,13 @@ export const addresses: Readonly<Record<string, IntegerType>> = {
   user: integer('UserPtr', 64, false),
 };
 
+/**
+ * What a variable or field of the type may hold. A union of literals promises less than it says: `as` can put any value of
+ * its width there, and Node would carry it along.
+ */
+export const rangeOfType = (type: IntegerType): Interval =>
+  type.literals === undefined ? type.range : ofWidth(type.bits, type.signed);
+
 export const BOOLEAN: DialectType = { kind: 'boolean' };
 export const VOID: DialectType = { kind: 'void' };
 export const STRING: DialectType = { kind: 'string' };

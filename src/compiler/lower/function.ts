@@ -1,7 +1,7 @@
 import type ts from 'typescript';
 import type { Rule } from '../frontend/diagnostics.ts';
 import { type Interval, intersect } from '../frontend/interval.ts';
-import type { DialectType, ObjectType } from '../frontend/types.ts';
+import { type DialectType, type ObjectType, rangeOfType } from '../frontend/types.ts';
 import type { FunctionBuilder } from '../ir/builder.ts';
 import { at } from '../ir/builder.ts';
 import type { Address, Register, Scope, Variable as ScopeVariable } from '../ir/module.ts';
@@ -137,7 +137,7 @@ export class FunctionLowering {
   }
 
   rangeOf(variable: Variable): Interval {
-    const declared = variable.type.kind === 'integer' ? variable.type.range : { low: 0n, high: 0n };
+    const declared = variable.type.kind === 'integer' ? rangeOfType(variable.type) : { low: 0n, high: 0n };
     const known = this.facts.get(variable);
     return known === undefined ? declared : intersect(known, declared);
   }

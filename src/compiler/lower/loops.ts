@@ -1,5 +1,6 @@
 import ts from 'typescript';
 import { exactly, type Interval, interval } from '../frontend/interval.ts';
+import { rangeOfType } from '../frontend/types.ts';
 import { unsupportedType } from '../rules/values.ts';
 import { assignedIn } from './captures.ts';
 import { lowerCondition } from './conditional.ts';
@@ -23,7 +24,7 @@ function forgetAssigned(lowering: FunctionLowering, nodes: readonly (ts.Node | u
   for (const [variable, rises] of rising) {
     if (variable.type.kind !== 'integer') continue;
     const { low } = lowering.rangeOf(variable);
-    lowering.facts.set(variable, rises ? interval(low, variable.type.range.high) : variable.type.range);
+    lowering.facts.set(variable, rises ? interval(low, rangeOfType(variable.type).high) : rangeOfType(variable.type));
   }
 }
 

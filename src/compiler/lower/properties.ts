@@ -58,7 +58,7 @@ function ownProperty(lowering: FunctionLowering, object: Value, name: string): V
   if (name === 'value') return object.value;
   if (name === 'error') {
     const type = { ...integers.u32, name: 'Errno' };
-    return integerValue(type, held(object.error, 32, interval(0n, 4095n)));
+    return integerValue(type, held(object.error, 32, integers.u32.range));
   }
   const zero = lowering.builder.const('i32', 0n);
   return { kind: 'boolean', register: lowering.builder.compare('eq', object.error, zero) };

@@ -1,6 +1,6 @@
 import type ts from 'typescript';
 import { type Interval, interval, within } from '../frontend/interval.ts';
-import { type DialectType, describe, type IntegerType, integers } from '../frontend/types.ts';
+import { type DialectType, describe, type IntegerType, integers, rangeOfType } from '../frontend/types.ts';
 import { at } from '../ir/builder.ts';
 import type { Address, Register, Type } from '../ir/module.ts';
 import {
@@ -107,7 +107,7 @@ export function valueOfRegisters(
   const [first = 0, second = 0] = registers;
   switch (type.kind) {
     case 'integer': {
-      const expression = held(first, type.bits, range ?? type.range);
+      const expression = held(first, type.bits, range ?? rangeOfType(type));
       return integerValue(type, variable === undefined ? expression : ({ ...expression, variable } as never));
     }
     case 'plain':

@@ -135,7 +135,7 @@ class Writer {
 
   #statement(depth: number): string {
     const mutable = this.#variables.filter((variable) => variable.mutable);
-    const kind = depth <= 0 ? this.#choices.below(3) : this.#choices.below(7);
+    const kind = depth <= 0 ? this.#choices.below(3) : this.#choices.below(11);
     if (kind <= 1 || (kind === 2 && mutable.length === 0)) return this.#declaration(depth);
     if (kind === 2 || kind === 6) {
       const target = mutable.length > 0 ? this.#choices.of(mutable) : undefined;
@@ -153,7 +153,30 @@ class Writer {
         this.#choices.below(3) === 0 ? `if (${this.condition(1)}) ${this.#choices.of(['break', 'continue'])};\n` : '';
       return `for (let ${index}: u32 = 0; ${index} < ${1 + this.#choices.below(6)}; ${index}++) {\n${leave}${body}}\n`;
     }
-    return this.#switch(depth);
+    if (kind === 5) return this.#switch(depth);
+    return this.#ranged(kind, depth, mutable);
+  }
+
+  /** Statements whose checks the compiler may drop: it must be right about the ranges. */
+  #ranged(kind: number, depth: number, mutable: readonly Variable[]): string {
+    const word = WIDTHS[2]!;
+    if (kind === 7) return `data[${this.typed(word, 1)} & ${this.#choices.of([3, 7, 15])}] = ${this.typed(word, 2)};\n`;
+    if (kind === 8) {
+      const name = `v${this.#names++}`;
+      const index = this.typed(word, 1);
+      const limit = this.#choices.of([1, 5, 16, 17, 20]);
+      const guarded = `if (${name} < ${limit}) {\ndata[${name}] = u32(data[${name}]! + ${this.#choices.below(9)});\n}\n`;
+      return `const ${name}: u32 = ${index};\n${guarded}`;
+    }
+    const narrow = mutable.filter(({ width }) => !width.big);
+    const target = narrow.length > 0 ? this.#choices.of(narrow) : undefined;
+    if (target === undefined) return this.#declaration(depth);
+    const limit = this.#choices.of([1, 50, 100, 127]);
+    if (kind === 9)
+      return `if (${target.name} < ${limit}) ${target.name}++;\nelse if (${target.name} > ${limit}) ${target.name}--;\n`;
+    const counter = `count${this.#names++}`;
+    const step = `${counter} += ${1 + this.#choices.below(3)};\n${this.statements(1, depth - 1)}`;
+    return `let ${counter}: u32 = ${this.#choices.below(20)};\nwhile (${counter} < 16) {\ndata[${counter}] = ${this.typed(word, 1)};\n${step}}\n`;
   }
 
   #declaration(depth: number): string {
@@ -190,7 +213,7 @@ function functionText(name: string, numbers: readonly number[]): string {
   const body = writer.statements(3, 2);
   const kept = `let kept: ${result.name} = ${writer.typed(result, 2)};\n`;
   const last = `kept = ${result.name}(kept ${result.big ? '+ 1n' : '+ 1'});\n`;
-  return `export function ${name}(${list}): ${result.name} {\n${kept}${body}${last}return ${result.name}(${`kept`} ^ ${writer.typed(result, 3)});\n}\n`;
+  return `export function ${name}(${list}): ${result.name} {\n${kept}${body}${last}const mixed = u32(data[3]! + data[15]!);\nreturn ${result.name}(kept ^ ${result.big ? 'u64(mixed)' : 'mixed'} ^ ${writer.typed(result, 3)});\n}\n`;
 }
 
 const FUNCTIONS = 8;
@@ -200,7 +223,8 @@ export const randomPrograms: fc.Arbitrary<RandomProgram> = fc
   .array(fc.array(fc.nat({ max: 10_000 }), { minLength: 30, maxLength: 120 }), { minLength: 1, maxLength: FUNCTIONS })
   .map((lists) => {
     const names = lists.map((_, index) => `f${index}`);
-    return { names, text: lists.map((numbers, index) => functionText(names[index]!, numbers)).join('\n') };
+    const text = lists.map((numbers, index) => functionText(names[index]!, numbers)).join('\n');
+    return { names, text: `const data = array(u32, 16);\n${text}` };
   });
 
 const edge = (values: readonly number[], low: number, high: number) =>

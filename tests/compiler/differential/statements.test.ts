@@ -25,8 +25,9 @@ describe('statements do what Node does', () => {
        export function f(n: u32): u32 { switch (n) { case 0: return 10; case 1: case 2: return 20; case 7: break; default: return 30; } return 40; }
        function named(s: State): u32 { switch (s) { case State.Free: return 1; case State.Ready: return 2; case State.Running: return 3; case State.Zombie: return 4; } }
        export function g(n: u32): u32 { const s = n === 0 ? State.Free : n === 1 ? State.Ready : State.Zombie; return named(s); }
+       export function k(n: u32): u32 { switch (n as State) { case State.Free: return 1; case State.Ready: return 2; case State.Running: return 3; case State.Zombie: return 4; default: return 9; } }
        export function h(n: i32): u32 { switch (n) { case -1: return 1; case -2: return 2; default: return 0; } }`,
-      [...upTo('f', 9), ...upTo('g', 4), ['h', -1], ['h', -2], ['h', 1]],
+      [...upTo('f', 9), ...upTo('g', 4), ...upTo('k', 6), ['h', -1], ['h', -2], ['h', 1]],
     );
   });
 
