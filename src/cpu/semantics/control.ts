@@ -2,6 +2,7 @@
 import { type Context, i32, i64, isNonzero, RCX, type Semantics, truncate } from './context.ts';
 import type { I64 } from './nodes.ts';
 
+const BOUND_RANGE_EXCEEDED = 5;
 const GENERAL_PROTECTION = 13;
 
 /** In 64-bit mode a branch to an address that is not canonical faults before anything of it has happened. */
@@ -59,7 +60,18 @@ const jumpIfCounterZero: Semantics = (c) => c.branch(i64.eqz(c.readRegister(RCX,
 const EQUAL = 4;
 const NOT_EQUAL = 5;
 
+/** BOUND r, m&m: the signed index must lie between the two signed bounds in memory, both included. */
+const bound: Semantics = (c) => {
+  const index = c.let(c.signed(c.read(0)));
+  const address = c.operandAddress();
+  const lower = c.load(address, c.size, 'operand');
+  const upper = c.load(c.let(c.wrapLinear(i64.add(address, i64.const(c.size / 8)))), c.size, 'operand');
+  const outside = i32.or(i64.lt_s(index, c.signed(lower)), i64.gt_s(index, c.signed(upper)));
+  c.raiseIf(outside, BOUND_RANGE_EXCEEDED);
+};
+
 export const CONTROL: Record<string, Semantics> = {
+  BOUND: bound,
   Jcc: jumpIfCondition,
   JMP: jump,
   CALL: call,
