@@ -431,9 +431,13 @@ export class Cpu {
     if (stop < 0) return this.#single();
     if (stop === 0) return this.#handle(this.#execute(record, NO_TICKS));
     const handler = words[(stop + R.HANDLER) >> 2]!;
+    const own = (words[(stop + R.SCALE) >> 2]! >>> R.REGION.handlerShift) & R.REGION.handlerMask;
     words[(stop + R.HANDLER) >> 2] = R.PSEUDO.stop;
     const reason = this.#execute(record, NO_TICKS);
-    if (words[(stop + R.HANDLER) >> 2] === R.PSEUDO.stop) words[(stop + R.HANDLER) >> 2] = handler;
+    if (words[(stop + R.HANDLER) >> 2] === R.PSEUDO.stop) {
+      const regionGone = handler === R.PSEUDO.region && words[(stop + R.SCALE) >> 2]! >>> R.REGION.handlerShift === 0;
+      words[(stop + R.HANDLER) >> 2] = regionGone ? own : handler;
+    }
     return this.#handle(reason);
   }
 

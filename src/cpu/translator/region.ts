@@ -219,7 +219,9 @@ export class RegionBuilder {
   #step(page: CodePage, record: number): Step {
     const marks = this.#state.u8[record + R.MARKS]!;
     const nothing: Step = { instruction: undefined, taken: undefined, next: undefined, candidates: [] };
-    if (marks & R.MARK.stub) return nothing;
+    const handler = this.#state.i32[(record + R.HANDLER) >> 2]!;
+    const standsForOthers = handler < R.PSEUDO_HANDLERS && handler !== R.PSEUDO.region;
+    if (marks & R.MARK.stub || standsForOthers) return nothing;
     const decoded = this.#writer.decodedAs(record);
     if (decoded === undefined) return nothing;
     const translatable = this.#programs.find(decoded.variant, decoded.condition);

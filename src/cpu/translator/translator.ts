@@ -97,6 +97,7 @@ export class Translator {
   sample(page: CodePage, record: number): void {
     if (this.#queue.length > 0 && ++this.#waited >= PATIENCE) this.#compile();
     if ((page.mode & MODE.code64) === 0 || this.#isHead(record) || this.#refused.has(record)) return;
+    if (this.#queue.some(({ entry }) => entry === record)) return;
     const count = (this.#samples.get(record) ?? 0) + 1;
     this.#samples.set(record, count);
     if (count < this.options.threshold) return;
