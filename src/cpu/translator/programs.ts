@@ -28,7 +28,7 @@ export interface TranslatableProgram extends FlagUse {
   readonly flagKind: number | undefined | null;
 }
 
-const NEVER = new Set<Statement['kind']>(['loop', 'bulk', 'restart']);
+const NEVER = new Set<Statement['kind']>(['bulk', 'restart']);
 const WRITES = new Set<Statement['kind']>(['writeRegister', 'writeVector', 'writeField', 'setFlags']);
 const EXITS = new Set<Statement['kind']>(['load', 'raise', 'leave']);
 
@@ -53,9 +53,19 @@ class Survey {
       if (statement.kind === 'if') {
         this.visit(statement.whenTrue);
         this.visit(statement.whenFalse);
+      } else if (statement.kind === 'loop' && !isComputation(statement.body)) {
+        this.translatable = false;
       }
     }
   }
+}
+
+/** Only works values out: neither reads nor changes the state, and cannot leave. */
+function isComputation(statements: readonly Statement[]): boolean {
+  return statements.every((statement) => {
+    if (statement.kind === 'if') return isComputation(statement.whenTrue) && isComputation(statement.whenFalse);
+    return statement.kind === 'let' || statement.kind === 'assign';
+  });
 }
 
 function surveyOf(statements: readonly Statement[]): Survey {
