@@ -2,18 +2,17 @@ import ts from 'typescript';
 import { notConstant, resultStored, unsupportedType, viewStored } from '../rules/values.ts';
 import { type Constants, unwrapped } from './constants.ts';
 import { broken, type Diagnostic } from './diagnostics.ts';
+import { identityOf, typeKey } from './type-names.ts';
 import {
   type BitsType,
   type DialectType,
   type IntegerType,
-  identityOf,
   integers,
   isIntegerName,
   NO_ENVIRONMENT,
   type ObjectType,
   type TypeEnvironment,
   type TypeResolver,
-  typeKey,
   VOID,
 } from './types.ts';
 

@@ -1,5 +1,6 @@
 import ts from 'typescript';
-import { describe } from '../frontend/types.ts';
+import { describe } from '../frontend/type-names.ts';
+
 import { undeclaredWidth } from '../rules/widths.ts';
 import type { FunctionLowering } from './function.ts';
 import type { Value } from './values.ts';

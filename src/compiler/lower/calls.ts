@@ -8,7 +8,8 @@ import { mayAssign } from './captures.ts';
 import type { Frame, Variable } from './frame.ts';
 import type { FunctionLowering } from './function.ts';
 import { constantOf } from './identifiers.ts';
-import { lowerIntrinsic, lowerMethodIntrinsic, namespaceIntrinsic } from './intrinsics.ts';
+import { lowerIntrinsic, namespaceIntrinsic } from './intrinsics.ts';
+import { lowerMethodIntrinsic } from './method-intrinsics.ts';
 import { newVariable } from './places.ts';
 import { lowerPrint } from './print.ts';
 import { coerce, registersOf, registersOfValue, resultRegisters, settled, valueOfRegisters } from './representation.ts';
@@ -164,7 +165,7 @@ export function callDeclaration(
   }
   const result = lowering.module.types.resultOf(declaration, environment);
   const registers = bound.flatMap(({ value, type }) => registersOfValue(lowering, value, type));
-  const selves = self === null ? [] : registersOfValue(lowering, self, { kind: 'view' } as never);
+  const selves = self?.kind === 'pointer' ? [lowering.pointer(self.address)] : [];
   const symbol = lowering.module.requestFunction(declaration, environment);
   return emitCall(lowering, { kind: 'symbol', symbol }, [...selves, ...registers], result, node);
 }

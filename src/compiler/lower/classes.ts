@@ -1,5 +1,6 @@
 import ts from 'typescript';
-import { describe, NO_ENVIRONMENT } from '../frontend/types.ts';
+import { describe } from '../frontend/type-names.ts';
+import { NO_ENVIRONMENT } from '../frontend/types.ts';
 import { noAccessors, noInheritance, noOptional, unsupportedSyntax } from '../rules/syntax.ts';
 import { fieldInitialiser } from '../rules/values.ts';
 import { undeclaredType } from '../rules/widths.ts';

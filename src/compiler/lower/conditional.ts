@@ -1,6 +1,7 @@
 import ts from 'typescript';
 import { hull, INT64, type Interval, intersect, interval, UINT64, within } from '../frontend/interval.ts';
-import { BOOLEAN, type DialectType, describe, type PlainType } from '../frontend/types.ts';
+import { describe } from '../frontend/type-names.ts';
+import { BOOLEAN, type DialectType, NULL, type PlainType } from '../frontend/types.ts';
 import type { Condition, Register } from '../ir/module.ts';
 import { typeMismatch } from '../rules/values.ts';
 import { unwrappedOperand } from '../rules/widths.ts';
@@ -179,7 +180,7 @@ function equality(
     return undefined;
   }
   const truth = left.kind === 'boolean' || left.kind === 'truth';
-  const type: DialectType = truth ? BOOLEAN : ({ kind: 'object' } as never);
+  const type = truth ? BOOLEAN : NULL;
   const [first = 0] = registersOfValue(lowering, left, type);
   const [second = 0] = registersOfValue(lowering, right, type);
   return { left: first, right: second };

@@ -1,14 +1,8 @@
 import ts from 'typescript';
 import type { Constants } from '../frontend/constants.ts';
 import type { ClassField, Layouts } from '../frontend/layout.ts';
-import {
-  type BitsType,
-  type DialectType,
-  type IntegerType,
-  identityOf,
-  integers,
-  type ObjectType,
-} from '../frontend/types.ts';
+import { identityOf } from '../frontend/type-names.ts';
+import { type BitsType, type DialectType, type IntegerType, integers, type ObjectType } from '../frontend/types.ts';
 import type { DebugMember, DebugType, Span } from '../ir/module.ts';
 
 interface Enumerator {

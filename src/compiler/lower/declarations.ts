@@ -1,6 +1,7 @@
 import ts from 'typescript';
+import { describe } from '../frontend/type-names.ts';
 import type { DialectType } from '../frontend/types.ts';
-import { describe } from '../frontend/types.ts';
+
 import { at } from '../ir/builder.ts';
 import { unsupportedSyntax } from '../rules/syntax.ts';
 import { elementReplaced, notConstant, objectInFunction } from '../rules/values.ts';

@@ -1,6 +1,7 @@
 import ts from 'typescript';
+import { describe } from '../frontend/type-names.ts';
 import type { DialectType, ObjectType, TypeEnvironment } from '../frontend/types.ts';
-import { describe } from '../frontend/types.ts';
+
 import { at, FunctionBuilder } from '../ir/builder.ts';
 import type { Convention, IrFunction, Register } from '../ir/module.ts';
 import { noAsync, noOptional, unsupportedSyntax, wrapperShape } from '../rules/syntax.ts';

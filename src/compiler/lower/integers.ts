@@ -292,7 +292,7 @@ export function divide(
       builder.copy(result, kind === 'div' ? builder.unary('neg', dividend) : builder.const(registerType(bits), 0n));
     });
   const name = `${kind}${signed ? 'Signed' : 'Unsigned'}` as BinaryOperator;
-  builder.emit({ op: name, result, left: dividend, right: divisor } as never);
+  builder.copy(result, builder.binary(name, dividend, divisor));
   builder.jump(done);
   builder.enter(done);
   return held(result, bits, zero && onZero === 'zero' ? hull(range, exactly(0n)) : range);

@@ -1,17 +1,16 @@
 import type ts from 'typescript';
-import { addresses, type DialectType, ERRNO, integers, isIntegerName, STRING } from '../frontend/types.ts';
+import { addresses, type DialectType, ERRNO, integers, isIntegerName, NULL, STRING } from '../frontend/types.ts';
 import { at } from '../ir/builder.ts';
-import type { Address, MemoryOrder, Register, UpdateOperator } from '../ir/module.ts';
+import type { Address, Register } from '../ir/module.ts';
 import { dialectOnlyHere, notConstant, typeMismatch } from '../rules/values.ts';
 import { mayAssign } from './captures.ts';
 import { lowerCondition } from './conditional.ts';
 import { constructObject } from './construct.ts';
 import type { FunctionLowering } from './function.ts';
 import { held, integerValue, wrap } from './integers.ts';
-import { characterAt } from './properties.ts';
 import { coerce, kindOf, registersOfValue, settled, valueOfRegisters } from './representation.ts';
 import { tryIntrinsics } from './try-access.ts';
-import { type IntegerValue, type Value, VOID_VALUE } from './values.ts';
+import { type Value, VOID_VALUE } from './values.ts';
 import { lowerExpression } from './visitors.ts';
 
 export type Intrinsic = (lowering: FunctionLowering, node: ts.CallExpression) => Value;
@@ -128,13 +127,8 @@ const FUNCTIONS: Readonly<Record<string, Intrinsic>> = {
   codeAddress(lowering, node) {
     const code = lowering.module.functionValue(node.arguments[0]!);
     if (code === undefined) {
-      const value = coerce(
-        lowering,
-        lowerExpression(lowering, node.arguments[0]!),
-        { kind: 'function' } as never,
-        node,
-      );
-      return valueOfRegisters(addresses.virtual!, registersOfValue(lowering, value, { kind: 'function' } as never));
+      const value = coerce(lowering, lowerExpression(lowering, node.arguments[0]!), NULL, node);
+      return valueOfRegisters(addresses.virtual!, registersOfValue(lowering, value, NULL));
     }
     return valueOfRegisters(addresses.virtual!, registersOfValue(lowering, code, code.type));
   },
@@ -353,64 +347,3 @@ const NAMESPACES: Readonly<Record<string, Readonly<Record<string, Intrinsic>>>> 
 /** A member of `cpu`, `mem`, `port` or `gs`. */
 export const namespaceIntrinsic = (namespace: string, name: string): Intrinsic | undefined =>
   Object.hasOwn(NAMESPACES, namespace) ? NAMESPACES[namespace]![name] : undefined;
-
-const UPDATES: Readonly<Record<string, UpdateOperator>> = {
-  exchange: 'exchange',
-  fetchAdd: 'add',
-  fetchAnd: 'and',
-  fetchOr: 'or',
-};
-
-const ORDERS: Readonly<Record<string, MemoryOrder>> = {
-  relaxed: 'relaxed',
-  acquire: 'acquire',
-  release: 'release',
-  'acq-rel': 'sequential',
-  'seq-cst': 'sequential',
-};
-
-/** Methods of atomic cells and strings. */
-export function lowerMethodIntrinsic(
-  lowering: FunctionLowering,
-  object: Value,
-  name: string,
-  node: ts.CallExpression,
-): Value | undefined {
-  if (object.kind === 'string' && name === 'charCodeAt') {
-    const index = lowerExpression(lowering, node.arguments[0]!);
-    return index.kind === 'integer' ? characterAt(lowering, object, index as IntegerValue, node) : VOID_VALUE;
-  }
-  if (object.kind !== 'pointer' || object.type.kind !== 'atomic') return undefined;
-  return atomicOperation(lowering, object.address, object.type.bits, name, node);
-}
-
-function atomicOperation(
-  lowering: FunctionLowering,
-  address: Address,
-  bits: 32 | 64,
-  name: string,
-  node: ts.CallExpression,
-): Value {
-  const { builder } = lowering;
-  const type = WIDTHS[bits];
-  const orderAt = (index: number): MemoryOrder => {
-    const order = node.arguments[index] && lowering.module.constants.evaluate(node.arguments[index]);
-    return typeof order === 'string' ? (ORDERS[order] ?? 'sequential') : 'sequential';
-  };
-  if (name === 'load') {
-    const result = builder.register(`i${bits}`);
-    builder.emit({ op: 'atomicLoad', result, address, order: orderAt(0) });
-    return valueOfRegisters(type, [result]);
-  }
-  const source = argumentRegister(lowering, node, 0, type);
-  if (name === 'store') {
-    builder.emit({ op: 'atomicStore', address, source, order: orderAt(1) });
-    return VOID_VALUE;
-  }
-  const result = builder.register(`i${bits}`);
-  if (name === 'compareExchange') {
-    const replacement = argumentRegister(lowering, node, 1, type);
-    builder.emit({ op: 'compareExchange', result, address, expected: source, replacement });
-  } else builder.emit({ op: 'atomicUpdate', operator: UPDATES[name]!, result, address, source });
-  return valueOfRegisters(type, [result]);
-}

@@ -3,14 +3,8 @@ import { Constants, unwrapped } from '../frontend/constants.ts';
 import { broken, type Diagnostic, type Rule } from '../frontend/diagnostics.ts';
 import { Layouts } from '../frontend/layout.ts';
 import { isLibraryFile, type Program } from '../frontend/program.ts';
-import {
-  type DialectType,
-  identityOf,
-  NO_ENVIRONMENT,
-  type ObjectType,
-  type TypeEnvironment,
-  TypeResolver,
-} from '../frontend/types.ts';
+import { identityOf } from '../frontend/type-names.ts';
+import { NO_ENVIRONMENT, type ObjectType, type TypeEnvironment, TypeResolver } from '../frontend/types.ts';
 import { createModule } from '../ir/builder.ts';
 import type { IrFunction, IrModule, Span } from '../ir/module.ts';
 import { wrapperShape } from '../rules/syntax.ts';
@@ -282,10 +276,6 @@ export class ModuleLowering {
 
   // The program ----------------------------------------------------------------------------------------------------------
 
-  get sources(): readonly ts.SourceFile[] {
-    return this.#program.sources;
-  }
-
   /** Every function wrapper at module level, in program order. */
   wrappers(): readonly Wrapper[] {
     if (this.#wrappers !== null) return this.#wrappers;
@@ -309,10 +299,6 @@ export class ModuleLowering {
     if (!ts.isCallExpression(call) || call.arguments[0] !== node) return undefined;
     const name = this.constants.libraryName(call.expression);
     return name !== undefined && WRAPPERS.has(name) ? name : undefined;
-  }
-
-  typeOfParameter(node: ts.ParameterDeclaration, environment: TypeEnvironment): DialectType {
-    return this.types.of(node, environment);
   }
 }
 

@@ -1,5 +1,6 @@
 import ts from 'typescript';
-import { type TypeEnvironment, typeKey } from '../frontend/types.ts';
+import { typeKey } from '../frontend/type-names.ts';
+import type { TypeEnvironment } from '../frontend/types.ts';
 
 /** A source file's part of symbol names: its path below the entry's folder, dots for slashes. */
 export function moduleName(path: string, root: string): string {

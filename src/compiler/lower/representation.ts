@@ -1,6 +1,7 @@
 import type ts from 'typescript';
 import { type Interval, interval, within } from '../frontend/interval.ts';
-import { type DialectType, describe, type IntegerType, integers, rangeOfType } from '../frontend/types.ts';
+import { describe } from '../frontend/type-names.ts';
+import { type DialectType, type IntegerType, integers, rangeOfType } from '../frontend/types.ts';
 import { at } from '../ir/builder.ts';
 import type { Address, Register, Type } from '../ir/module.ts';
 import {
@@ -107,8 +108,8 @@ export function valueOfRegisters(
   const [first = 0, second = 0] = registers;
   switch (type.kind) {
     case 'integer': {
-      const expression = held(first, type.bits, range ?? rangeOfType(type));
-      return integerValue(type, variable === undefined ? expression : ({ ...expression, variable } as never));
+      const leaf = { op: 'register', register: first, bits: type.bits, range: range ?? rangeOfType(type) } as const;
+      return integerValue(type, variable === undefined ? leaf : { ...leaf, variable });
     }
     case 'plain':
       return integerValue(integers.i64, held(first, 64, integers.i64.range));

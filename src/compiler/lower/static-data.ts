@@ -1,13 +1,8 @@
 import ts from 'typescript';
 import { unwrapped } from '../frontend/constants.ts';
 import { exactly, within } from '../frontend/interval.ts';
-import {
-  type DialectType,
-  describe,
-  type IntegerType,
-  type ObjectType,
-  type TypeEnvironment,
-} from '../frontend/types.ts';
+import { describe } from '../frontend/type-names.ts';
+import type { DialectType, IntegerType, ObjectType, TypeEnvironment } from '../frontend/types.ts';
 import type { Relocation } from '../ir/module.ts';
 import { notConstant } from '../rules/values.ts';
 import { literalOutOfRange } from '../rules/widths.ts';

@@ -1,10 +1,10 @@
 import ts from 'typescript';
 import { unwrapped } from '../frontend/constants.ts';
 import type { InlineStorage } from '../frontend/layout.ts';
-import { type DialectType, describe, NO_ENVIRONMENT } from '../frontend/types.ts';
+import { describe } from '../frontend/type-names.ts';
+import { type DialectType, NO_ENVIRONMENT } from '../frontend/types.ts';
 import { at } from '../ir/builder.ts';
 import type { DataObject, DataSection } from '../ir/module.ts';
-import { notConstant } from '../rules/values.ts';
 import { undeclaredType } from '../rules/widths.ts';
 import { isModuleLevel, type ModuleLowering } from './module.ts';
 import type { Place } from './places.ts';
@@ -94,10 +94,6 @@ export class Storage {
     const name = ts.isCallExpression(node) ? this.#module.constants.libraryName(node.expression) : undefined;
     if (name !== undefined && READ_ONLY.has(name) && !boot) return '.rodata';
     return boot ? '.boot.data' : '.data';
-  }
-
-  notConstant(what: string, node: ts.Node): void {
-    this.#module.report(notConstant(what), node);
   }
 }
 
