@@ -71,7 +71,7 @@ function mapList(list: readonly Register[], map: (register: Register) => Registe
   return mapped.some((register, index) => register !== list[index]) ? mapped : list;
 }
 
-export function mapAddress(address: Address, map: (register: Register) => Register): Address {
+function mapAddress(address: Address, map: (register: Register) => Register): Address {
   const { base, index } = address;
   const newBase = base?.kind === 'register' ? map(base.register) : undefined;
   const newIndex = index === undefined ? undefined : map(index);

@@ -56,7 +56,6 @@ export class CodeAssembler {
       size,
       kind: 'absolute',
       symbol,
-      local: false,
       addend,
     });
     this.#buffer.append(0n, size);

@@ -11,8 +11,6 @@ export interface Fixup {
   readonly size: 1 | 4 | 8;
   readonly kind: 'relative' | 'absolute' | 'absoluteSigned';
   readonly symbol: string;
-  /** true: `symbol` is a label of the same function */
-  readonly local: boolean;
   readonly addend: bigint;
 }
 
@@ -284,7 +282,6 @@ class Writer {
         size: 4,
         kind: 'relative',
         symbol,
-        local: false,
         addend: BigInt(displacement),
       });
       bytes.push(0, 0, 0, 0);
@@ -299,7 +296,7 @@ class Writer {
     const { fixups } = this.#code;
     if (symbol !== undefined) {
       const kind = this.#mode === 64 ? 'absoluteSigned' : 'absolute';
-      fixups.push({ offset: this.#code.length, size: 4, kind, symbol, local: false, addend: BigInt(displacement) });
+      fixups.push({ offset: this.#code.length, size: 4, kind, symbol, addend: BigInt(displacement) });
     }
     this.#code.append(symbol === undefined ? BigInt(displacement) : 0n, 4);
   }
@@ -310,7 +307,7 @@ class Writer {
     for (const [index, token] of immediates.entries()) {
       const operand = values[Math.min(index, values.length - 1)]!;
       const size = { ib: 1, iw: 2, iz: this.#width === 16 ? 2 : 4, id: 4, io: 8, rb: 1, rd: 4 }[token] as 1 | 2 | 4 | 8;
-      if (operand.kind === 'target') this.#target(operand.label, operand.symbol === true, size as 1 | 4);
+      if (operand.kind === 'target') this.#target(operand.label, size as 1 | 4);
       else if (operand.kind === 'far') {
         if (token === 'id') this.#immediate(operand.offset, 4, 'absolute');
         else this.#code.append(BigInt(operand.selector), 2);
@@ -324,18 +321,17 @@ class Writer {
   #immediate({ value, symbol }: ImmediateOperand, size: number, kind: 'absolute' | 'absoluteSigned'): void {
     if (symbol !== undefined) {
       if (size !== 4 && size !== 8) throw new EncodingError(`the address of '${symbol}' does not fit ${size} bytes`);
-      this.#code.fixups.push({ offset: this.#code.length, size, kind, symbol, local: false, addend: value });
+      this.#code.fixups.push({ offset: this.#code.length, size, kind, symbol, addend: value });
     }
     this.#code.append(symbol === undefined ? value : 0n, size);
   }
 
-  #target(label: string, isSymbol: boolean, size: 1 | 4): void {
+  #target(label: string, size: 1 | 4): void {
     this.#code.fixups.push({
       offset: this.#code.length,
       size,
       kind: 'relative',
       symbol: label,
-      local: !isSymbol,
       addend: 0n,
     });
     this.#code.append(0n, size);

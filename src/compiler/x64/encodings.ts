@@ -316,11 +316,6 @@ export const encodingRows: readonly string[] = [
   ...others.trim().split('\n'),
 ];
 
-/** Condition suffix -> the four-bit code in opcodes (SDM vol. 2D B.1.4.7). */
-export const conditionCodes: ReadonlyMap<string, number> = new Map(
-  conditionNames.flatMap((names, code) => names.map((name) => [name, code] as const)),
-);
-
 export interface Encoding {
   readonly operands: readonly string[];
   /** 66 f2 f3 before REX */
