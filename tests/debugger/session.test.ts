@@ -82,7 +82,7 @@ describe('step: a debugging session on our kernel', () => {
     await run('until forkProcess');
     const rows = (await run('processes')).split('\n');
     expect(rows[0]).toMatch(/PID +PPID +PGID +SID +THREADS +STATE +NAME/);
-    expect(rows[1]).toMatch(/^ +1 +0 .* init$/);
+    expect(rows[1]).toMatch(/^ +1 +0 .* Alive +init$/);
   });
 
   it('says what is wrong with a command in one line', async () => {
@@ -104,6 +104,7 @@ describe('step: a debugging session on our kernel', () => {
     for (const name of ['stepi', 'next', 'finish', 'watch', 'walk', 'processes', 'quit']) expect(help).toContain(name);
     expect(complete(session, 'st')).toEqual(['stepi', 'step', 'stack']);
     expect(complete(session, 'break process.fork.forkP')).toEqual(['break process.fork.forkProcess']);
+    expect(complete(session, 'break forkPro')).toEqual(['break forkProcess']);
     expect(complete(session, 'registers r1')).toContain('registers r15');
   });
 });

@@ -58,9 +58,10 @@ export class Session {
     return this.image?.info.functionAt(this.rip);
   }
 
-  /** Every symbol of every image, for completion. */
+  /** Every symbol of every image, and its last part, which finds it too: for completion. */
   get symbolNames(): readonly string[] {
-    return this.images.all.flatMap((image) => image.symbols.names);
+    const names = this.images.all.flatMap((image) => image.symbols.names);
+    return [...new Set(names.flatMap((name) => [name, name.slice(name.lastIndexOf('.') + 1)]))];
   }
 
   get registerNames(): readonly string[] {
