@@ -17,7 +17,7 @@ interface BootFlags extends MachineFlags {
 
 const DETAILS = `
 Without an image, our own kernel boots, compiled when its sources have changed. Any ELF64 image with
-a PVH note boots too, and any Multiboot 1 kernel. The serial port is this terminal: Ctrl-A x leaves
+a PVH note boots too, any Multiboot 1 kernel, and any Linux bzImage. The serial port is this terminal: Ctrl-A x leaves
 the machine, Ctrl-A a types Ctrl-A, Ctrl-A h shows help.
 
 Exit status:
@@ -40,7 +40,7 @@ Examples:
 export function bootCommand(): Command {
   const command = new Command('boot')
     .description('boot a kernel image on the machine, with the serial port as console')
-    .argument('[image]', 'a PVH or Multiboot 1 image; default: our kernel');
+    .argument('[image]', 'a PVH or Multiboot 1 image or a Linux bzImage; default: our kernel');
   return addMachineOptions(command)
     .option('--exit-on <text>', 'stop with status 0 when the guest prints this text')
     .option('--record <file>', 'write what was typed, with its exact times')

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { PROTOCOLS, type Protocol } from '../machine/boot/load-image.ts';
 import { Machine } from '../machine/machine.ts';
 import type { TypedInput } from '../machine/serial-console.ts';
 import { fileError } from './failure.ts';
@@ -13,7 +14,7 @@ export interface MachineFlags {
   readonly append: string;
   readonly memory: string;
   readonly maxInstructions?: number;
-  readonly protocol: 'auto' | 'pvh' | 'multiboot';
+  readonly protocol: Protocol;
   readonly engine: 'interpreter' | 'translator' | 'auto';
   readonly replay?: string;
 }
@@ -34,7 +35,7 @@ export function addMachineOptions(command: Command): Command {
     .option('--append <text>', 'kernel command line', '')
     .option('--memory <size>', 'RAM, 1M to 3G', '256M')
     .option('--max-instructions <n>', 'stop after this many instructions', parseCount)
-    .addOption(new Option('--protocol <name>', 'boot protocol').choices(['auto', 'pvh', 'multiboot']).default('auto'))
+    .addOption(new Option('--protocol <name>', 'boot protocol').choices([...PROTOCOLS]).default('auto'))
     .addOption(
       new Option('--engine <name>', 'how instructions are executed; the guest sees no difference')
         .choices(['interpreter', 'translator', 'auto'])

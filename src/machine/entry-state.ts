@@ -4,6 +4,7 @@ import type { KernelEntry } from './boot/kernel-entry.ts';
 
 const RAX = 0;
 const RBX = 3;
+const RSI = 6;
 
 const CR0_PE = 0x01n;
 const CR0_ET = 0x10n;
@@ -14,17 +15,19 @@ const FLAT_DATA = 0xc093;
 const BUSY_TSS_32 = 0x008b;
 const UNUSABLE = 0x1_0000;
 
-const CODE_SELECTOR = 0x08;
-const DATA_SELECTOR = 0x10;
-const TASK_SELECTOR = 0x18;
+/** Linux's __BOOT_CS and __BOOT_DS; the other protocols leave the selectors open. No descriptor table stands behind them. */
+const CODE_SELECTOR = 0x10;
+const DATA_SELECTOR = 0x18;
+const TASK_SELECTOR = 0x20;
 /** The smallest 32-bit TSS. */
 const TSS_LIMIT = 0x67;
 
-/** Puts a freshly reset processor into the state in which PVH and Multiboot start a kernel; `refresh` completes it. */
+/** Puts a freshly reset processor into the state in which PVH, Multiboot and Linux start a kernel; `refresh` completes it. */
 export function enterKernel(state: CpuState, entry: KernelEntry): void {
   for (let register = 0; register < 16; register++) state.setGpr(register, 0n);
   state.setGpr(RAX, BigInt(entry.eax));
   state.setGpr(RBX, BigInt(entry.ebx));
+  state.setGpr(RSI, BigInt(entry.esi));
   state.rip = BigInt(entry.eip);
   state.set64('cr0', CR0_PE | CR0_ET);
   state.set64('cr4', 0n);

@@ -18,12 +18,13 @@ export interface BootOptions {
 }
 
 /**
- * The state in which PVH and Multiboot start a kernel: 32-bit protected mode, paging off, flat 4 GiB segments,
+ * The state in which PVH, Multiboot and Linux start a kernel: 32-bit protected mode, paging off, flat 4 GiB segments,
  * interrupts off. The registers not named are zero.
  */
 export interface KernelEntry {
-  readonly protocol: 'pvh' | 'multiboot';
+  readonly protocol: 'pvh' | 'multiboot' | 'linux';
   readonly eip: number;
   readonly eax: number;
   readonly ebx: number;
+  readonly esi: number;
 }

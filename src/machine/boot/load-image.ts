@@ -2,11 +2,13 @@ import { ImageError } from '../machine-error.ts';
 import { isElf, readElf } from './elf.ts';
 import { GuestMemory, hex } from './guest-memory.ts';
 import type { BootOptions, KernelEntry } from './kernel-entry.ts';
+import { isLinux, loadLinux } from './linux.ts';
 import { findMultibootHeader, loadMultiboot } from './multiboot.ts';
 import { loadPvh, pvhEntryOf } from './pvh.ts';
 
-/** How an image is started; `auto` takes the PVH note when there is one, else the Multiboot header. */
-export type Protocol = 'auto' | 'pvh' | 'multiboot';
+/** How an image is started; `auto` looks for a Linux setup header, a PVH note and a Multiboot header, in this order. */
+export const PROTOCOLS = ['auto', 'linux', 'pvh', 'multiboot'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
 
 /**
  * Loads a kernel image into RAM that is all zero.
@@ -20,7 +22,9 @@ export function loadImage(bytes: Uint8Array, ram: Uint8Array, options: BootOptio
     const { address, bytes: tables } = options.firmwareTables;
     memory.place(BigInt(address), tables, BigInt(tables.length), 'the firmware tables');
   }
-  if (protocol !== 'multiboot' && isElf(bytes)) {
+  const wants = (name: Protocol) => protocol === 'auto' || protocol === name;
+  if (wants('linux') && isLinux(bytes)) return loadLinux(bytes, memory, options);
+  if (wants('pvh') && isElf(bytes)) {
     const elf = readElf(bytes);
     const entry = pvhEntryOf(elf);
     if (entry !== undefined) {
@@ -29,12 +33,13 @@ export function loadImage(bytes: Uint8Array, ram: Uint8Array, options: BootOptio
       return loaded;
     }
   }
-  if (protocol !== 'pvh') {
+  if (wants('multiboot')) {
     const header = findMultibootHeader(bytes);
     if (header !== undefined) return loadMultiboot(bytes, header, memory, options);
   }
   const wanted = {
-    auto: 'neither a PVH note nor a Multiboot 1 header',
+    auto: 'neither a PVH note nor a Multiboot 1 header, and is no Linux bzImage',
+    linux: 'no Linux setup header',
     pvh: 'no PVH note',
     multiboot: 'no Multiboot 1 header',
   };

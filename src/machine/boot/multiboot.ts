@@ -124,7 +124,7 @@ export function loadMultiboot(
     [4, 0],
   ];
   const ebx = information.add(packFields(fields), 'the Multiboot information');
-  return { protocol: 'multiboot', eip, eax: BOOTLOADER_MAGIC, ebx };
+  return { protocol: 'multiboot', eip, eax: BOOTLOADER_MAGIC, ebx, esi: 0 };
 }
 
 /** The address fields override whatever file format carries them, ELF64 included. */

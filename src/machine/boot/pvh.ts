@@ -4,6 +4,7 @@ import type { ElfFile } from './elf.ts';
 import { BootInformation, type GuestMemory } from './guest-memory.ts';
 import type { BootOptions, KernelEntry } from './kernel-entry.ts';
 import { loadSegments } from './load-segments.ts';
+import { placeAtTop } from './modules.ts';
 import { packFields } from './record.ts';
 
 /** Xen's note that carries the physical address of the 32-bit entry point (xen/include/public/elfnote.h). */
@@ -13,8 +14,6 @@ const START_INFO_MAGIC = 0x336e_c578;
 const START_INFO_VERSION = 1;
 /** struct hvm_start_info, version 1 (xen/include/public/arch-x86/hvm/start_info.h). */
 const START_INFO_SIZE = 56;
-
-const PAGE = 4096;
 
 /** @returns the physical entry point that a PVH image names in its note, or undefined when it has none */
 export function pvhEntryOf(elf: ElfFile): number | undefined {
@@ -74,19 +73,5 @@ export function loadPvh(elf: ElfFile, entry: number, memory: GuestMemory, option
     [4, 0],
   ]);
   if (startInfo.length !== START_INFO_SIZE) throw new RangeError('hvm_start_info has the wrong size');
-  return { protocol: 'pvh', eip: entry, eax: 0, ebx: information.add(startInfo, 'the PVH start_info') };
+  return { protocol: 'pvh', eip: entry, eax: 0, ebx: information.add(startInfo, 'the PVH start_info'), esi: 0 };
 }
-
-/** Modules go to the top of RAM, as QEMU places them, below each other and page-aligned. */
-function placeAtTop(memory: GuestMemory, data: Uint8Array): number {
-  const limit = Math.min(
-    memory.bytes.length,
-    ...memory.extents.filter(({ what }) => what === MODULE).map(({ start }) => start),
-  );
-  const address = Math.floor((limit - data.length) / PAGE) * PAGE;
-  if (address < 0) throw new ImageError(`${MODULE} of ${data.length} bytes does not fit into memory`);
-  memory.place(BigInt(address), data, BigInt(data.length), MODULE);
-  return address;
-}
-
-const MODULE = 'a module';
