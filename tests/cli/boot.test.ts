@@ -67,7 +67,11 @@ describe('the exit status', () => {
       'cannot read the image /nowhere/kernel.elf: there is no such file',
     ],
     ['a folder', ['/'], 'cannot read the image /: it is a directory'],
-    ['a file that is no kernel', [import.meta.filename], 'the image has neither a PVH note nor a Multiboot 1 header, and is no Linux bzImage'],
+    [
+      'a file that is no kernel',
+      [import.meta.filename],
+      'the image has neither a PVH note nor a Multiboot 1 header, and is no Linux bzImage',
+    ],
     [
       'an absurd memory size',
       [import.meta.filename, '--memory', '9G'],
