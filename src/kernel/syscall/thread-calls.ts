@@ -1,7 +1,7 @@
 /** System calls about threads, and futexes. */
 import { addressOf, array, cpu, Errno, err, i32, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import { lesser, USER_END } from '../memory/layout.ts';
-import { copyIn, copyOut, writeUser64 } from '../memory/user-copy.ts';
+import { copyIn, copyOut, readUser32, writeUser64 } from '../memory/user-copy.ts';
 import { getThreadAffinity, setThreadAffinity } from '../process/mod.ts';
 import { Msr } from '../processor/msr.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
@@ -109,13 +109,19 @@ function wait(frame: VirtAddr, operation: u32, mask: u32, isAbsolute: boolean): 
   return waited.ok ? ok(0n) : err(waited.error);
 }
 
+/** A word that other processes may share is named by what is mapped there, so it must be; EFAULT. */
 function wake(frame: VirtAddr, operation: u32, mask: u32): Result<u64> {
   const registers = TrapFrame.at(frame);
   if ((registers.rdi & 3n) !== 0n || mask === 0) return err(Errno.EINVAL);
   if (registers.rdi >= USER_END) return err(Errno.EFAULT);
+  const isPrivate = (operation & FUTEX_PRIVATE) !== 0;
+  if (!isPrivate) {
+    const present = readUser32(userPtr<u32>(registers.rdi));
+    if (!present.ok) return err(present.error);
+  }
   const space = runningThread()!.process!.addressSpace!;
   const limit = i32(registers.rdx) < 1 ? 1 : u32(registers.rdx);
-  return ok(u64(futexWake(space, registers.rdi, limit, mask, (operation & FUTEX_PRIVATE) !== 0)));
+  return ok(u64(futexWake(space, registers.rdi, limit, mask, isPrivate)));
 }
 
 const MASK_BYTES = 8n;

@@ -34,7 +34,8 @@ int main(void) {
   EACH(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, p));
   REPORT(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, read_only));
   REPORT(syscall(SYS_clock_gettime, 999, NULL));
-  EACH(syscall(SYS_futex, p, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0) * 0);
+  EACH(syscall(SYS_futex, p, FUTEX_WAIT, 1, NULL, NULL, 0));
+  EACH(syscall(SYS_futex, p, FUTEX_WAKE, 1, NULL, NULL, 0));
   EACH(syscall(SYS_sched_getaffinity, 0, 128, p));
   EACH(syscall(SYS_sched_setaffinity, 0, 8, p));
   EACH(syscall(SYS_rt_sigaction, SIGUSR1, p, NULL, 8));
