@@ -43,8 +43,8 @@ export class KnownMemory {
   /** Anything may have been written, except slots that nobody else knows. */
   forget(): void {
     for (const [key, { address }] of this.#known) {
-      const private_ = address.base?.kind === 'slot' && !this.#escaped.has(address.base.slot);
-      if (!private_) this.#known.delete(key);
+      const isPrivate = address.base?.kind === 'slot' && !this.#escaped.has(address.base.slot);
+      if (!isPrivate) this.#known.delete(key);
     }
   }
 
