@@ -38,6 +38,11 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   INT1: 'a hypervisor may intercept it and report another rip',
 };
 
+/** Where the prologue of 32-bit cases finds the far pointer to their instruction. */
+const FAR_POINTER = 0x2000_3ff0;
+/** jmp far [FAR_POINTER], into 32-bit code: push 0x2b; pop ds; push 0x2b; pop es. The instruction follows. */
+export const PROLOGUE_32 = [0xff, 0x2c, 0x25, ...little(BigInt(FAR_POINTER), 4), 0x6a, 0x2b, 0x1f, 0x6a, 0x2b, 0x07];
+
 /** What the generator says of a case besides its line. */
 export interface GeneratedCase {
   readonly line: string;
@@ -61,6 +66,7 @@ const operandsOf = (form: Form): Operands => ({
 export class CaseGenerator {
   readonly #random: Random;
   readonly #forms: readonly Form[];
+  readonly #codeSize: 64 | 32;
   readonly #decoder = new Decoder();
   readonly #instruction = new Instruction();
   #id = 0;
@@ -73,9 +79,11 @@ export class CaseGenerator {
   #at = 0;
   #rex = 0;
 
-  constructor(seed: number, forms: readonly Form[] = exercisedForms()) {
+  /** @param codeSize of the instruction; 32-bit ones stand behind a far jump into compatibility mode (PROLOGUE_32) */
+  constructor(seed: number, forms: readonly Form[] = exercisedForms(), codeSize: 64 | 32 = 64) {
     this.#random = new Random(seed);
     this.#forms = forms;
+    this.#codeSize = codeSize;
   }
 
   /** The next case: forms in turn, everything else random. */
@@ -83,10 +91,10 @@ export class CaseGenerator {
     for (;;) {
       const form = this.#forms[this.#id % this.#forms.length]!;
       const code = this.#build(form);
-      const length = this.#decoder.decode(code, 0, code.length, 64, this.#instruction);
+      const length = this.#decoder.decode(code, 0, code.length, this.#codeSize, this.#instruction);
       if (length !== code.length || this.#instruction.description.name !== form.name) continue;
       const id = this.#id++;
-      return { line: this.#line(id, code), form, code };
+      return { line: this.#codeSize === 64 ? this.#line(id, code) : this.#lineBehindPrologue(id, code), form, code };
     }
   }
 
@@ -94,6 +102,15 @@ export class CaseGenerator {
     const registers = this.#registers.map((value, index) => `${GENERAL_REGISTERS[index]}=${value.toString(16)}`);
     const at = this.#at === 0 ? [] : [`at=${this.#at.toString(16)}`];
     return [`id=${id}`, `code=${hexadecimal(code)}`, ...at, ...registers, ...this.#fields, ...this.#stores].join(' ');
+  }
+
+  /** Registers are 32 bits wide there: what upper halves a change of mode leaves is undefined. */
+  #lineBehindPrologue(id: number, code: Uint8Array): string {
+    this.#registers = this.#registers.map((value, index) => (index < 8 ? BigInt.asUintN(32, value) : 0n));
+    this.#stores.push(
+      `m=${FAR_POINTER.toString(16)}:${hexadecimal(little(BigInt(CODE_PAGE + 0x807) | (0x23n << 32n), 6))}`,
+    );
+    return this.#line(id, Uint8Array.from([...PROLOGUE_32, ...code]));
   }
 
   #build(form: Form): Uint8Array {
@@ -107,7 +124,8 @@ export class CaseGenerator {
     this.#at = 0;
     this.#rex = random.chance(0.35) ? 0x40 : 0;
     if (!form.encoding.startsWith('VEX') && this.#rex) this.#rex |= random.below(16);
-    if (encoding.sizes.length === 1) this.#rex |= 0x48;
+    if (this.#codeSize === 32) this.#rex = 0;
+    else if (encoding.sizes.length === 1) this.#rex |= 0x48;
     else if (form.sized && random.chance(0.3)) this.#rex |= 0x48;
     // Far pointers with a 64-bit offset are Intel's; AMD's processors take REX.W there as 32 bits.
     if (form.operands.some(({ type }) => type === 'p')) this.#rex &= ~8;
@@ -117,7 +135,8 @@ export class CaseGenerator {
     const code = Uint8Array.from([...this.#prefixes, ...body]);
     if (form.name.startsWith('BT')) this.#limitBitOffset(code);
     // UD0 and UD1 have ModRM on Intel's processors only: behind a page end that decides which fault comes.
-    if (random.chance(0.02) && !form.mnemonic.startsWith('UD'))
+    if (this.#codeSize === 32) this.#at = 0;
+    else if (random.chance(0.02) && !form.mnemonic.startsWith('UD'))
       this.#at = CODE_PAGE + 0x1000 - random.below(code.length + 1);
     if (this.#at === CODE_PAGE + 0x1000) this.#at--;
     return code;
@@ -126,7 +145,7 @@ export class CaseGenerator {
   /** Makes most bit offsets into memory stay near the operand; far ones would hardly ever meet a page. */
   #limitBitOffset(code: Uint8Array): void {
     const instruction = this.#instruction;
-    if (this.#decoder.decode(code, 0, code.length, 64, instruction) < 0 || !instruction.memory) return;
+    if (this.#decoder.decode(code, 0, code.length, this.#codeSize, instruction) < 0 || !instruction.memory) return;
     const { reg, base, index, description } = instruction;
     if (description.operands[1]?.method !== 'G' || reg === base || reg === index) return;
     const width = BigInt(instruction.operandSize);
@@ -144,13 +163,15 @@ export class CaseGenerator {
     if (mandatory) choice.push(Number.parseInt(mandatory, 16));
     else if (!/^(NP|NFx|VEX)/.test(form.encoding)) {
       // A near branch with 66 is 16 bits wide on AMD's processors and 64 on Intel's; ours are Intel's.
-      if (!form.forced64 && random.chance(form.sized ? 0.3 : 0.05)) choice.push(0x66);
+      if ((!form.forced64 || this.#codeSize === 32) && random.chance(form.sized ? 0.3 : 0.05)) choice.push(0x66);
       // With F2 or F3, LOOPE and LOOPNE are reserved, and AMD's processors change their condition.
       if (!form.string && !form.mnemonic.startsWith('LOOP') && random.chance(0.02))
         choice.push(random.pick([0xf2, 0xf3]));
     } else if (form.encoding.startsWith('NFx') && random.chance(0.3)) choice.push(0x66);
     if (/^F[23] /.test(form.encoding) && random.chance(0.05)) choice.push(0x66);
-    if (random.chance(0.06)) choice.push(random.pick([0x26, 0x2e, 0x36, 0x3e]));
+    // Outside 64-bit mode our engines do not check what kind of segment an operand is in: CS would have to refuse writes.
+    if (random.chance(0.06))
+      choice.push(random.pick(this.#codeSize === 64 ? [0x26, 0x2e, 0x36, 0x3e] : [0x26, 0x36, 0x3e]));
     this.#prefixes = choice;
   }
 
@@ -181,6 +202,9 @@ export class CaseGenerator {
       );
     }
     if (mnemonic === 'RET') this.#store(this.#registers[RSP]!, little(BigInt(CODE_PAGE + random.below(0x1000)), 8));
+    if (mnemonic === 'POP' && form.operands[0]!.method === 'fixed') {
+      this.#store(this.#registers[RSP]!, little(BigInt(random.pick(SELECTORS)), 4));
+    }
     if (mnemonic === 'POPF') this.#store(this.#registers[RSP]!, little(BigInt(random.bits() & 0x244cd5), 8));
     if (mnemonic === 'RETF' || mnemonic === 'IRET') this.#farFrame(form);
     if (mnemonic.endsWith('FSBASE') || mnemonic.endsWith('GSBASE')) {
@@ -201,7 +225,7 @@ export class CaseGenerator {
   #farFrame(form: Form): void {
     const random = this.#random;
     const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
-    const selector = random.chance(0.8) ? 0x33 : random.pick(CODE_SELECTORS);
+    const selector = random.chance(0.8) ? this.#codeSelector : random.pick(CODE_SELECTORS);
     const flags = 0x202 | (random.bits() & 0xcd5);
     const target = CODE_PAGE + random.below(0x1000);
     const stack = DATA + 0x1000 + 8 * random.below(64);
@@ -210,6 +234,11 @@ export class CaseGenerator {
         ? [target, selector]
         : [target, selector, flags, stack, random.chance(0.8) ? 0x2b : 0x33];
     this.#store(this.#registers[RSP]!, Uint8Array.from(frame.flatMap((value) => [...little(BigInt(value), size)])));
+  }
+
+  /** The selector of user code of the mode that the instruction is in. */
+  get #codeSelector(): number {
+    return this.#codeSize === 64 ? 0x33 : 0x23;
   }
 
   #vectors(form: Form): void {
@@ -239,11 +268,12 @@ export class CaseGenerator {
   /** An address for `width` bytes: in the window, at its edges, in the read-only page, unmapped, or not canonical. */
   #address(width: number): number | bigint {
     const random = this.#random;
-    const choice = random.below(40);
+    const choice = this.#codeSize === 32 && this.#random.chance(0.1) ? 41 : random.below(40);
     if (choice === 0) return READ_ONLY - random.below(width + 1);
     if (choice === 1) return DATA_END - random.below(width + 1);
     if (choice === 2) return DATA - random.below(width + 1);
     if (choice === 3) return READ_ONLY + random.below(0x1000 - width);
+    if (choice === 4 && this.#codeSize === 32) return 0x3000_0000;
     if (choice === 4)
       return random.pick([0x3000_0000n, 0x8000_0000_0000n - BigInt(random.below(width + 1)), 0x1234_0000_0000_0000n]);
     if (choice === 5) return DATA + 0x1000 * (1 + random.below(3)) - random.below(width + 1);
@@ -292,6 +322,7 @@ export class CaseGenerator {
 
   #moffs(): number[] {
     const address = BigInt(this.#address(8));
+    if (this.#codeSize === 32) return [...little(address, 4)];
     if (this.#random.chance(0.2) && address < 1n << 32n) {
       this.#prefixes.push(0x67);
       return [...little(address, 4)];
@@ -305,7 +336,7 @@ export class CaseGenerator {
     const width = form.mnemonic.startsWith('FX') ? 512 : 16;
     let target = BigInt(this.#address(width));
     this.#memoryContents(form, target);
-    if (random.chance(0.06)) {
+    if (this.#codeSize === 64 && random.chance(0.06)) {
       const base = random.pick([0x1000n, 0x1234_5678n, 0x7fff_0000_0000n]);
       const segment = random.pick([
         ['fs', 0x64],
@@ -315,7 +346,7 @@ export class CaseGenerator {
       this.#fields.push(`${segment[0]}=${base.toString(16)}`);
       target = BigInt.asUintN(64, target - base);
     }
-    const narrow = target < 1n << 32n && random.chance(0.06);
+    const narrow = this.#codeSize === 64 && target < 1n << 32n && random.chance(0.06);
     if (narrow) this.#prefixes.push(0x67);
     const set = (register: number, value: bigint) => {
       const high = narrow ? random.bits64() << 32n : 0n;
@@ -324,6 +355,7 @@ export class CaseGenerator {
     const digitBits = digit << 3;
     const shape = random.below(10);
     if (shape === 0 && target < 0x7000_0000n) return [digitBits | 4, 0x25, ...little(target, 4)];
+    if (shape === 1 && this.#codeSize === 32) return [digitBits | 5, ...little(target, 4)];
     if (shape === 1 && target < 0x7000_0000n) return this.#ripRelative(digitBits, target, form, immediates);
     const size = random.pick([0, 1, 4]);
     const displacement = size === 1 ? random.below(256) - 128 : size === 4 ? random.bits() | 0 : 0;
@@ -338,6 +370,8 @@ export class CaseGenerator {
     const low = random.below(8);
     const indexLow = random.below(8);
     if (low === RBP && mod === 0) return this.#memory(form, digit, immediates);
+    // The prologue of 32-bit cases needs the stack.
+    if (low === RSP && this.#codeSize === 32) return this.#memory(form, digit, immediates);
     const scale = random.below(4);
     const base = low | ((this.#rex & 1) << 3);
     const index = indexLow | ((this.#rex & 2) << 2);
@@ -375,7 +409,7 @@ export class CaseGenerator {
       }
     } else if (mnemonic === 'JMPF' || mnemonic === 'CALLF') {
       const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
-      const selector = random.chance(0.6) ? 0x33 : random.pick(CODE_SELECTORS);
+      const selector = random.chance(0.6) ? this.#codeSelector : random.pick(CODE_SELECTORS);
       this.#store(
         target,
         Uint8Array.from([...little(BigInt(CODE_PAGE + random.below(4096)), size), ...little(BigInt(selector), 2)]),
@@ -410,6 +444,10 @@ export class CaseGenerator {
 
   #immediates(form: Form, immediates: readonly Operand[]): number[] {
     const random = this.#random;
+    if (form.operands.some(({ method }) => method === 'A')) {
+      const offset = little(BigInt(CODE_PAGE + random.below(0x1000)), this.#prefixes.includes(0x66) ? 2 : 4);
+      return [...offset, ...little(BigInt(random.chance(0.6) ? this.#codeSelector : random.pick(CODE_SELECTORS)), 2)];
+    }
     return immediates.flatMap((operand) => {
       const size = operand.method === 'J' && operand.type === 'z' ? 4 : this.#immediateBytes(operand);
       if (operand.method === 'J')
@@ -430,6 +468,21 @@ function little(value: bigint, count: number): Uint8Array {
 
 function hexadecimal(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Forms of 32-bit code that 64-bit cases do not have, and all those that mean something else there. */
+export function exercisedForms32(): readonly Form[] {
+  return FORMS.filter((form) => {
+    const { only64, feature, mnemonic, name, encoding } = form;
+    if (only64 || mnemonic in EXCLUDED || name in EXCLUDED || mnemonic === 'SYSEXIT') return false;
+    // Loads of far pointers are in the 64-bit cases; wide rows need REX.W.
+    return (
+      feature !== 'x87' &&
+      (!feature || IMPLEMENTED_FEATURES.has(feature)) &&
+      !/^L[DEFGS]S$/.test(mnemonic) &&
+      !encoding.includes('REX.W')
+    );
+  });
 }
 
 /** Forms of 64-bit mode with their features implemented, without the excluded ones; x87.test.ts has a generator for the x87's. */

@@ -66,6 +66,21 @@ const EXTRACT_BITS: Undefined = {
   words: 'ZF is updated based on the result. AF, SF, and PF are undefined.',
 };
 
+const PACKED_DECIMAL: Undefined = {
+  flags: OF,
+  words: 'The SF, ZF, and PF flags are set according to the result. The OF flag is undefined.',
+};
+const UNPACKED_DECIMAL: Undefined = {
+  flags: OF | SF | ZF | PF,
+  words:
+    'The AF and CF flags are set to 1 if the adjustment results in a decimal carry; otherwise they are set to 0. The OF, SF, ZF, and PF flags are undefined.',
+};
+const DECIMAL_PRODUCT: Undefined = {
+  flags: OF | AF | CF,
+  words:
+    'The SF, ZF, and PF flags are set according to the resulting binary value in the AL register. The OF, AF, and CF flags are undefined.',
+};
+
 /** By mnemonic. An instruction that is not here defines every flag it changes. */
 export const UNDEFINED_FLAGS: Readonly<Record<string, Undefined>> = {
   AND: LOGIC,
@@ -99,6 +114,12 @@ export const UNDEFINED_FLAGS: Readonly<Record<string, Undefined>> = {
   BLSMSK: BIT_MANIPULATION,
   BZHI: BIT_MANIPULATION,
   BEXTR: EXTRACT_BITS,
+  DAA: PACKED_DECIMAL,
+  DAS: PACKED_DECIMAL,
+  AAA: UNPACKED_DECIMAL,
+  AAS: UNPACKED_DECIMAL,
+  AAM: DECIMAL_PRODUCT,
+  AAD: DECIMAL_PRODUCT,
 };
 
 /** The count of a shift or rotate as the processor masks it. */

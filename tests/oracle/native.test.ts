@@ -4,11 +4,17 @@ import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
 import { formatResult, parseCase } from '../../src/debugger/cases/case.ts';
 import { CaseMachine } from '../../src/debugger/cases/case-machine.ts';
 import { difference, reproduction } from './native-compare.ts';
-import { CaseGenerator, type GeneratedCase } from './native-generator.ts';
+import {
+  CaseGenerator,
+  exercisedForms,
+  exercisedForms32,
+  type GeneratedCase,
+  PROLOGUE_32,
+} from './native-generator.ts';
 import { NativeOracle } from './native-process.ts';
 import { nativeHost, tool } from './tools.ts';
 
-const BATCHES = 10;
+const BATCHES = 12;
 const BATCH = 20_000;
 /** Differences shown; each names its case. */
 const SHOWN = 10;
@@ -17,15 +23,32 @@ const gcc = tool('gcc');
 const host = nativeHost();
 const available = gcc.present && host.present;
 
-function generate(seed: number): GeneratedCase[] {
-  const generator = new CaseGenerator(seed);
+interface Batch {
+  readonly seed: number;
+  readonly codeSize: 64 | 32;
+}
+
+/** Ten batches of 64-bit code, two of 32-bit code in compatibility mode. */
+const batches = Array.from(
+  { length: BATCHES },
+  (_, index): Batch => ({ seed: index + 1, codeSize: index < 10 ? 64 : 32 }),
+);
+
+function generate({ seed, codeSize }: Batch): GeneratedCase[] {
+  const generator = new CaseGenerator(seed, codeSize === 64 ? exercisedForms() : exercisedForms32(), codeSize);
   return Array.from({ length: BATCH }, () => generator.next());
 }
 
 /** Differences between two lists of answers, a line each with the command that shows it. */
-function compare(cases: readonly GeneratedCase[], expected: readonly string[], actual: readonly string[]): string[] {
+function compare(
+  { codeSize }: Batch,
+  cases: readonly GeneratedCase[],
+  expected: readonly string[],
+  actual: readonly string[],
+): string[] {
+  const prologue = codeSize === 64 ? 0 : PROLOGUE_32.length;
   return cases.flatMap(({ line, form }, index) => {
-    const found = difference(line, expected[index]!, actual[index]!);
+    const found = difference(line, expected[index]!, actual[index]!, prologue);
     return found ? [`${form.name}: ${found}\n  ${reproduction(line)}`] : [];
   });
 }
@@ -37,17 +60,17 @@ function answers(machine: CaseMachine, cases: readonly GeneratedCase[]): string[
   });
 }
 
-const seeds = Array.from({ length: BATCHES }, (_, index) => index + 1);
+const title = `the interpreter does the same: ${BATCH} cases of seed $seed in $codeSize-bit code`;
 const interpreter = new CaseMachine((options) => new Cpu(options));
 
 describe.skipIf(!available)(gcc.title(host.title("instructions on the host's processor")), () => {
   const native = available ? new NativeOracle() : undefined;
   afterAll(() => native?.dispose());
 
-  it.each(seeds)(`the interpreter does the same: ${BATCH} cases of seed %i`, { timeout: 300_000 }, (seed) => {
-    const cases = generate(seed);
+  it.each(batches)(title, { timeout: 300_000 }, (batch) => {
+    const cases = generate(batch);
     const expected = native!.run(cases.map(({ line }) => line));
-    const differences = compare(cases, expected, answers(interpreter, cases));
+    const differences = compare(batch, cases, expected, answers(interpreter, cases));
     expect(differences.slice(0, SHOWN), `${differences.length} differences`).toEqual([]);
   });
 });
@@ -55,8 +78,8 @@ describe.skipIf(!available)(gcc.title(host.title("instructions on the host's pro
 describe('instructions evaluated on bigints', () => {
   const oracle = new CaseMachine((options) => new OracleProcessor(options));
 
-  it.each(seeds)(`the interpreter does the same: ${BATCH} cases of seed %i`, { timeout: 300_000 }, (seed) => {
-    const cases = generate(seed);
+  it.each(batches)(title, { timeout: 300_000 }, (batch) => {
+    const cases = generate(batch);
     const expected = answers(oracle, cases);
     const differences = answers(interpreter, cases).filter((answer, index) => answer !== expected[index]);
     const shown = differences.slice(0, SHOWN).map((answer) => {
