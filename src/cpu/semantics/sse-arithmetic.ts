@@ -43,10 +43,12 @@ const quotient: Arithmetic = (c, lanes, mxcsr, a, b) => {
 };
 
 const minimum: Arithmetic = (c, lanes, mxcsr, a, b) => {
+  guard.control(c, mxcsr);
   guard.ordered(c, lanes, mxcsr, a, b, i32.const(0));
   return lanes.least(a, b);
 };
 const maximum: Arithmetic = (c, lanes, mxcsr, a, b) => {
+  guard.control(c, mxcsr);
   guard.ordered(c, lanes, mxcsr, a, b, i32.const(0));
   return lanes.greatest(a, b);
 };
@@ -57,7 +59,7 @@ const arithmetic =
   (c) => {
     const b = read(c, lanes, 1);
     const a = read(c, lanes, 0);
-    const mxcsr = guard.control(c);
+    const mxcsr = c.mxcsr();
     guard.operands(c, lanes, mxcsr, a, b);
     c.writeVector(0, operate(c, lanes, mxcsr, a, b));
   };
@@ -66,7 +68,7 @@ const squareRoot =
   (lanes: Lanes): Semantics =>
   (c) => {
     const a = read(c, lanes, 1);
-    const mxcsr = guard.control(c);
+    const mxcsr = c.mxcsr();
     guard.operands(c, lanes, mxcsr, a);
     const result = c.let(lanes.sqrt(a));
     guard.finite(c, lanes, result);
@@ -84,7 +86,8 @@ const comparison =
     const b = read(c, lanes, 1);
     const a = read(c, lanes, 0);
     const predicate = c.let(i32.wrap_i64(c.read(2)));
-    const mxcsr = guard.control(c);
+    const mxcsr = c.mxcsr();
+    guard.control(c, mxcsr);
     guard.operands(c, lanes, mxcsr, a, b);
     const low = c.let(i32.and(predicate, i32.const(3)));
     // 0 1 2 3 -> 0 1 1 0
@@ -110,7 +113,8 @@ const compareToFlags =
   (c) => {
     const b = read(c, lanes, 1);
     const a = read(c, lanes, 0);
-    const mxcsr = guard.control(c);
+    const mxcsr = c.mxcsr();
+    guard.control(c, mxcsr);
     guard.operands(c, lanes, mxcsr, a, b);
     guard.ordered(c, lanes, mxcsr, a, b, i32.const(signalling ? 0 : 1));
     const unordered = c.let(lanes.or(lanes.ne(a, a), lanes.ne(b, b)) as I32);

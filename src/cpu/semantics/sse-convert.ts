@@ -16,7 +16,8 @@ const powerOfTwo = (lanes: Lanes, exponent: number): bigint =>
 
 /** binary32 to binary64, always exact. @param result the promoted operand, in which a denormal is still told by its size */
 function promoted(c: Context, lanes: Lanes, result: Node): void {
-  const mxcsr = guard.control(c);
+  const mxcsr = c.mxcsr();
+  guard.control(c, mxcsr);
   c.exactUnless(lanes.all(lanes.eq(result, result)));
   guard.denormalsAllowed(c, lanes, mxcsr, guard.denormal(lanes, result, smallestSingle));
   c.writeVector(0, result);
@@ -24,7 +25,7 @@ function promoted(c: Context, lanes: Lanes, result: Node): void {
 
 /** Guards of binary64 to binary32. @param back the result, promoted again */
 function demoted(c: Context, lanes: Lanes, source: Node, back: Node): void {
-  const mxcsr = guard.control(c);
+  const mxcsr = c.mxcsr();
   guard.operands(c, lanes, mxcsr, source);
   guard.finite(c, lanes, back);
   guard.notTiny(c, lanes, mxcsr, back, () => lanes.eq(source, lanes.constant(0n)), smallestSingle);
@@ -36,7 +37,7 @@ function demoted(c: Context, lanes: Lanes, source: Node, back: Node): void {
  * @returns the rounded values, still floating point
  */
 function rounded(c: Context, lanes: Lanes, source: Node, truncate: boolean, bits: 32 | 64): Node {
-  const mxcsr = guard.control(c);
+  const mxcsr = c.mxcsr();
   const value = c.let(truncate ? lanes.trunc(source) : lanes.nearest(source));
   const limit = powerOfTwo(lanes, bits - 1);
   const sign = 1n << BigInt(lanes.precision.width - 1);
@@ -66,7 +67,7 @@ const readInteger = (c: Context): I64 => c.let(c.signed(c.read(1), c.width(1)));
 
 const integerToSingle: Semantics = (c) => {
   const value = readInteger(c);
-  const mxcsr = guard.control(c);
+  const mxcsr = c.mxcsr();
   const result = c.let(f32.convert_i64_s(value));
   guard.inexactAllowed(c, mxcsr, () =>
     i32.and(i64.eq(i64.trunc_sat_f32_s(result), value), f32.lt(result, f32.const(powerOfTwo(LANES.SS, 63)))),
@@ -78,7 +79,7 @@ const integerToDouble: Semantics = (c) => {
   const value = readInteger(c);
   const result = c.let(f64.convert_i64_s(value));
   if (c.width(1) === 64) {
-    const mxcsr = guard.control(c);
+    const mxcsr = c.mxcsr();
     guard.inexactAllowed(c, mxcsr, () =>
       i32.and(i64.eq(i64.trunc_sat_f64_s(result), value), f64.lt(result, f64.const(powerOfTwo(LANES.SD, 63)))),
     );
@@ -88,7 +89,7 @@ const integerToDouble: Semantics = (c) => {
 
 const integersToSingles: Semantics = (c) => {
   const value = c.readVector(1, true);
-  const mxcsr = guard.control(c);
+  const mxcsr = c.mxcsr();
   const result = c.let(vector('f32x4.convert_i32x4_s', value));
   guard.inexactAllowed(c, mxcsr, () => {
     const below = vector('f32x4.lt', result, LANES.PS.constant(powerOfTwo(LANES.PS, 31)));

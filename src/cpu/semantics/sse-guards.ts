@@ -3,7 +3,7 @@
  *
  * WebAssembly rounds to nearest, keeps denormals, raises nothing, and leaves the payload of a NaN result open. So the result of an
  * instruction is WebAssembly's, and MXCSR stays as it is, if
- *   1. MXCSR rounds to nearest, masks every exception, and has DAZ and FTZ off (`control`);
+ *   1. MXCSR rounds to nearest, masks every exception, and has DAZ and FTZ off (`control`, or `inexactAllowed`);
  *   2. no operand is a denormal, or DE is set already (`operands`); only arithmetic and comparison look at this;
  *   3. no result is a NaN or an infinity (`finite`). Then no operand was a NaN or an invalid infinity, nothing was divided by
  *      zero and nothing overflowed: IE, ZE and OE stay. Exact infinities are turned away with the rest;
@@ -24,11 +24,9 @@ const controlDefault = 0x1f80;
 
 const isSet = (mxcsr: I32, flags: number): I32 => i32.and(mxcsr, i32.const(flags));
 
-/** Condition 1. @returns MXCSR */
-export function control(c: Context): I32 {
-  const mxcsr = c.mxcsr();
+/** Condition 1, for instructions that `inexactAllowed` does not look after. */
+export function control(c: Context, mxcsr: I32): void {
   c.exactUnless(i32.eq(i32.and(mxcsr, i32.const(controlMask)), i32.const(controlDefault)));
-  return mxcsr;
 }
 
 /** Mask of the lanes that hold a denormal, in the lanes' format unless another smallest normal number is given. */
@@ -42,10 +40,14 @@ export function denormalsAllowed(c: Context, lanes: Lanes, mxcsr: I32, some: Nod
   c.if(lanes.any(some), () => c.exactUnless(isSet(mxcsr, DenormalFlag)));
 }
 
-/** Condition 2 for operands in the lanes' format. */
+/** Condition 2 for operands in the lanes' format. Denormals are told from zeros only where there is one or the other. */
 export function operands(c: Context, lanes: Lanes, mxcsr: I32, ...values: readonly Node[]): void {
-  const some = values.map((value) => denormal(lanes, value)).reduce((a, b) => lanes.or(a, b));
-  denormalsAllowed(c, lanes, mxcsr, some);
+  const smallestNormal = lanes.constant(lanes.precision.smallestNormal);
+  const union = (masks: readonly Node[]): Node => masks.reduce((a, b) => lanes.or(a, b));
+  const small = union(values.map((value) => lanes.lt(lanes.abs(value), smallestNormal)));
+  c.if(lanes.any(small), () => {
+    denormalsAllowed(c, lanes, mxcsr, union(values.map((value) => denormal(lanes, value))));
+  });
 }
 
 /** Condition 3. */
@@ -74,9 +76,16 @@ export function notTiny(
   });
 }
 
-/** Condition 5. @param exact records what it needs and returns an i32 that is not 0 when every result is exact */
+/**
+ * Conditions 1 and 5, which hold together for nearly all code by one comparison.
+ * @param exact records what it needs and returns an i32 that is not 0 when every result is exact
+ */
 export function inexactAllowed(c: Context, mxcsr: I32, exact: () => I32): void {
-  c.if(i32.eqz(isSet(mxcsr, PrecisionFlag)), () => c.exactUnless(exact()));
+  const settled = i32.and(mxcsr, i32.const(controlMask | PrecisionFlag));
+  c.if(i32.ne(settled, i32.const(controlDefault | PrecisionFlag)), () => {
+    control(c, mxcsr);
+    c.exactUnless(exact());
+  });
 }
 
 /**
