@@ -56,6 +56,8 @@ const SLICE = 200_000;
 /** Ticks with which every taken branch comes back. */
 const NO_TICKS = -MARGIN;
 const STRING_LIMIT = 65536;
+/** How often in a row nothing may retire, as in a repeated string instruction of endless count, before the host gets a turn. */
+const PATIENCE = 32;
 const FETCH_CACHE = 1024;
 const RIP_WORD = FIELDS.rip.address >> 2;
 
@@ -173,11 +175,15 @@ export class Cpu {
   /** Runs until instructionCount reaches `until`, or something stops it. */
   run(until: number): RunExit {
     this.#next = 0;
-    for (;;) {
+    let pauses = 0;
+    for (let count = this.instructionCount; ; ) {
       const exit = this.#boundary();
       if (exit) return exit;
       const left = until - this.instructionCount;
       if (left <= 0) return { reason: 'budget' };
+      pauses = this.instructionCount === count ? pauses + 1 : 0;
+      if (pauses > PATIENCE) return { reason: 'stop' };
+      count = this.instructionCount;
       const stopped = this.system.mustStep ? (this.#breakpointHere() ?? this.#single()) : this.#advance(left);
       if (stopped) return stopped;
     }

@@ -161,8 +161,11 @@ export class Machine {
       this.clock.ringDue();
       if (this.#stop !== undefined) return this.#stop;
       if (this.instructions >= until) return { reason: 'budget' };
+      const before = this.instructions;
       const exit = this.#execute(Math.min(until, this.#nextAlarmCount()));
       if (this.#stop !== undefined) return this.#stop;
+      // One instruction without end: the host must have its turn.
+      if (exit.reason === 'stop' && this.instructions === before) return { reason: 'budget' };
       if (exit.reason === 'halt') {
         if ((this.state.rflags & FLAG.IF) === 0) return this.#finish({ reason: 'halted' });
         const wake = this.clock.nextDeadline;

@@ -28,6 +28,16 @@ describe('a guest of a few bytes', () => {
     expect(machine.instructions).toBe(1 + 3 * 2 + 2);
   });
 
+  it('gives the host its turn within an instruction that would take for ever', { timeout: 60_000 }, async () => {
+    // mov edi, 0xfd000000; mov ecx, -1; rep stosb
+    const machine = await guest([0xbf, 0, 0, 0, 0xfd, 0xb9, 0xff, 0xff, 0xff, 0xff, 0xf3, 0xaa, HLT]);
+    const turn = machine.advance(1000);
+    expect(turn).toEqual({ reason: 'budget' });
+    expect(machine.instructions).toBe(2);
+    setTimeout(() => machine.stop({ reason: 'condition' }), 10);
+    expect(await machine.run()).toEqual({ reason: 'condition' });
+  });
+
   it('powers the machine off with a status', async () => {
     const machine = await guest([...out8(0xf5, 42), ...POWER_OFF]);
     expect(await machine.run()).toEqual({ reason: 'power-off', status: 42 });
