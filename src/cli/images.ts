@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheKey } from '../compiler/cache-key.ts';
@@ -48,8 +48,8 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     const image = fresh ? readFileSync(path) : await compileTarget(target, host);
     if (!fresh) {
       mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, image);
-      writeFileSync(`${path}.key`, key);
+      replaceFile(path, image);
+      replaceFile(`${path}.key`, key);
     }
     built.push({ ...target, image, compiled: !fresh });
   }
@@ -57,7 +57,7 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
   const initramfs = packArchive(programs.map(({ file, image }) => ({ name: file, data: image })));
   const initramfsPath = join(root, 'images', INITRAMFS_FILE);
   const packs = !existsSync(initramfsPath) || programs.some(({ compiled }) => compiled);
-  if (packs) writeFileSync(initramfsPath, initramfs);
+  if (packs) replaceFile(initramfsPath, initramfs);
   return {
     kernel: built[0]!.image,
     initramfs,
@@ -66,6 +66,13 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
       { file: INITRAMFS_FILE, bytes: initramfs.length, compiled: packs },
     ],
   };
+}
+
+/** Other processes that build at the same time see the old file or the new one, never a part. */
+function replaceFile(path: string, data: Uint8Array | string): void {
+  const partial = `${path}.${process.pid}.partial`;
+  writeFileSync(partial, data);
+  renameSync(partial, path);
 }
 
 /** The kernel first, then each module directly in src/user. */
