@@ -32,6 +32,14 @@ function installDependencies() {
   }
 }
 
+const COMMON_JS = [
+  "import { createRequire } from 'node:module';",
+  "import { fileURLToPath as pathOf } from 'node:url';",
+  'const require = createRequire(import.meta.url);',
+  'const __filename = pathOf(import.meta.url);',
+  "const __dirname = pathOf(new URL('.', import.meta.url));",
+].join('');
+
 async function buildDist() {
   const stamp = join(root, 'dist', '.built');
   const sources = Math.max(newestBelow(join(root, 'src')), modifiedAt(join(root, 'package-lock.json')));
@@ -46,7 +54,10 @@ async function buildDist() {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    packages: 'external',
+    external: ['chalk', 'commander'],
+    // TypeScript is CommonJS: bundled, it need not be searched for exports at every start, but wants what such modules have.
+    banner: { js: COMMON_JS },
+    minifyWhitespace: true,
     sourcemap: true,
     logLevel: 'error',
   });
