@@ -32,17 +32,25 @@ export const Fill = {
 
 const TABLES = MMU_INDEXES * 2;
 const SLOTS = TABLES * TLB_ENTRIES;
-const IN_LOG = 1;
-const GLOBAL = 2;
+/** Status bits of a slot: which logs name it, and whether its present entry is a global one. */
+const IN_LOCAL_LOG = 1;
+const IN_GLOBAL_LOG = 2;
+const GLOBAL = 4;
 
 /** Number of a linear page, exact in a double: `high` signed, so that canonical addresses stay below 2^52 in magnitude. */
 export function linearPage(low: number, high: number): number {
   return high * 2 ** 20 + (low >>> 12);
 }
 
+/** Slots that have been filled since the log was last emptied. */
+class FillLog {
+  readonly slots = new Int32Array(SLOTS);
+  count = 0;
+}
+
 /**
- * Owner of the TLB entries in the CPU's memory. Filled slots are kept in a log, so that a flush costs what is live and not
- * what the tables could hold.
+ * Owner of the TLB entries in the CPU's memory. Filled slots are kept in two logs, of global entries and of the others, so that a
+ * flush costs what it drops and not what the tables hold.
  */
 export class Tlb {
   /** Physical address of the last successful fill. */
@@ -56,8 +64,8 @@ export class Tlb {
   readonly #ram: number;
   readonly #ramBytes: number;
   readonly #status = new Uint8Array(SLOTS);
-  readonly #log = new Int32Array(SLOTS);
-  #logged = 0;
+  readonly #local = new FillLog();
+  readonly #global = new FillLog();
   /** Linear page numbers, without their low 9 or 18 bits, of the large pages that live entries may belong to. */
   readonly #pages2M = new Set<number>();
   readonly #pages1G = new Set<number>();
@@ -120,9 +128,16 @@ export class Tlb {
     this.#words[word + TLB_TAG / 4 + 1] = high;
     this.#words[word + TLB_ADDEND / 4] = this.#ram + physicalPage * 4096 - page;
     this.#words[word + TLB_PHYSICAL_PAGE / 4] = physicalPage;
-    const status = this.#status[slot] as number;
-    if ((status & IN_LOG) === 0) this.#log[this.#logged++] = slot;
-    this.#status[slot] = IN_LOG | (this.#walker.global ? GLOBAL : 0);
+    this.#enterLog(slot);
+  }
+
+  #enterLog(slot: number): void {
+    const { global } = this.#walker;
+    const log = global ? this.#global : this.#local;
+    const mark = global ? IN_GLOBAL_LOG : IN_LOCAL_LOG;
+    const status = (this.#status[slot] as number) & ~GLOBAL;
+    if ((status & mark) === 0) log.slots[log.count++] = slot;
+    this.#status[slot] = status | mark | (global ? GLOBAL : 0);
   }
 
   #codeTag(physical: number): number {
@@ -139,10 +154,22 @@ export class Tlb {
   /** Drops every entry, or every entry that is not global (MOV to CR3 with CR4.PGE set). */
   flush(keepGlobal: boolean): void {
     this.#state.forgetFetches();
-    this.#drop((slot) => !keepGlobal || ((this.#status[slot] as number) & GLOBAL) === 0);
+    this.#empty(this.#local, IN_LOCAL_LOG, 0);
     if (keepGlobal) return;
+    this.#empty(this.#global, IN_GLOBAL_LOG, GLOBAL);
     this.#pages2M.clear();
     this.#pages1G.clear();
+  }
+
+  /** Empties a log, and clears its slots that still hold an entry of its kind. @param kind GLOBAL or 0 */
+  #empty(log: FillLog, mark: number, kind: number): void {
+    const status = this.#status;
+    for (let i = 0; i < log.count; i++) {
+      const slot = log.slots[i] as number;
+      if (((status[slot] as number) & GLOBAL) === kind) this.#clear(slot);
+      status[slot] = (status[slot] as number) & ~mark;
+    }
+    log.count = 0;
   }
 
   /** INVLPG: drops the page that holds the address, global or not, and all of it when it is a large one. */
@@ -164,7 +191,12 @@ export class Tlb {
   /** Drops the aligned group of `pages` pages around one; 4-MByte pages are why 2-MByte ones drop their neighbour too. */
   #dropRange(page: number, pages: number): void {
     const group = Math.floor(page / pages);
-    this.#drop((slot) => Math.floor(this.#pageOf(slot) / pages) === group);
+    for (const { slots, count } of [this.#local, this.#global]) {
+      for (let i = 0; i < count; i++) {
+        const slot = slots[i] as number;
+        if (Math.floor(this.#pageOf(slot) / pages) === group) this.#clear(slot);
+      }
+    }
   }
 
   #pageOf(slot: number): number {
@@ -172,30 +204,19 @@ export class Tlb {
     return linearPage(this.#words[word] as number, this.#words[word + 1] as number);
   }
 
-  #drop(unwanted: (slot: number) => boolean): void {
-    let kept = 0;
-    for (let i = 0; i < this.#logged; i++) {
-      const slot = this.#log[i] as number;
-      if (unwanted(slot)) {
-        this.#clear(slot);
-        this.#status[slot] = 0;
-      } else {
-        this.#log[kept++] = slot;
-      }
-    }
-    this.#logged = kept;
-  }
-
   /** Makes every write to a physical page look at the code granules from now on: code has been decoded from it. */
   holdCode(physicalPage: number): void {
-    for (let i = 0; i < this.#logged; i++) {
-      const slot = this.#log[i] as number;
-      const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
-      const writes = (Math.floor(slot / TLB_ENTRIES) & 1) === 1;
-      if (!writes || this.#words[word + TLB_PHYSICAL_PAGE / 4] !== physicalPage) continue;
-      const tag = this.#words[word] as number;
-      if ((tag & 0xfff) === 0) this.#words[word] = tag | TLB_SLOW_CODE;
+    for (const { slots, count } of [this.#local, this.#global]) {
+      for (let i = 0; i < count; i++) this.#holdSlot(slots[i] as number, physicalPage);
     }
+  }
+
+  #holdSlot(slot: number, physicalPage: number): void {
+    const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
+    const writes = (Math.floor(slot / TLB_ENTRIES) & 1) === 1;
+    if (!writes || this.#words[word + TLB_PHYSICAL_PAGE / 4] !== physicalPage) return;
+    const tag = this.#words[word] as number;
+    if ((tag & 0xfff) === 0) this.#words[word] = tag | TLB_SLOW_CODE;
   }
 
   /** Sends every access to a linear page through the slow path, until as many `unwatch`es. @param page `linearPage` */
