@@ -97,7 +97,7 @@ export const INTEGER_ROWS: readonly OpcodeRow[] = [
   ['99', 'CWD', '', 'sized'],
   ['9A', 'CALLF', 'Ap', 'i64 ends'],
   ['9C', 'PUSHF', '', 'd64'],
-  ['9D', 'POPF', '', 'd64 ends'],
+  ['9D', 'POPF', '', 'd64'],
   ['9E', 'SAHF'],
   ['9F', 'LAHF'],
   ['A0', 'MOV', 'AL Ob'],

@@ -15,7 +15,7 @@ export const SYSTEM_ROWS: readonly OpcodeRow[] = [
   ['EE', 'OUT', 'DX AL'],
   ['EF', 'OUT', 'DX eAX'],
   ['F4', 'HLT', '', 'priv ends'],
-  ['FA', 'CLI', '', 'ends'],
+  ['FA', 'CLI'],
   ['FB', 'STI', '', 'ends'],
 
   ['0F 00 /0', 'SLDT', 'Evw'],

@@ -354,6 +354,12 @@ export class Context {
     return this.#bind('i64', (local) => ({ kind: 'readField', local, address, bytes: 8 }));
   }
 
+  /** @param segment FS or GS */
+  setSegmentBase(segment: number, value: I64): void {
+    const address = SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_BASE;
+    this.#statements.push({ kind: 'writeField', address, bytes: 8, value });
+  }
+
   /** Stack pointer, cut to its width. */
   stackPointer(): I64 {
     return this.readRegister(RSP, this.variant.stackSize);

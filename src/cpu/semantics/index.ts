@@ -11,6 +11,7 @@ import { SHIFT } from './shift.ts';
 import { SSE_SEMANTICS } from './sse.ts';
 import { STACK } from './stack.ts';
 import { STRING } from './string.ts';
+import { SYSTEM } from './system.ts';
 
 const BY_MNEMONIC: Readonly<Record<string, Semantics>> = {
   ...ARITHMETIC,
@@ -24,6 +25,7 @@ const BY_MNEMONIC: Readonly<Record<string, Semantics>> = {
   ...SSE_SEMANTICS,
   ...STACK,
   ...STRING,
+  ...SYSTEM,
 };
 
 /** Segment, control and debug registers. */
