@@ -27,7 +27,10 @@ function readLazy(c: Context): Lazy {
 }
 
 const isKind = (lazy: Lazy, kind: number): I32 => i32.eq(lazy.kind, i32.const(kind));
-const isNegative = (lazy: Lazy, value: I64): I32 => i64.lt_s(i64.shl(value, lazy.shift), i64.const(0));
+/** The operand size is known to be 32 bits: comparisons need no shifting. */
+const is32 = ({ shift }: Lazy): boolean => shift.kind === 'constant' && shift.bits === 32n;
+const isNegative = (lazy: Lazy, value: I64): I32 =>
+  is32(lazy) ? i32.lt_s(i32.wrap_i64(value), i32.const(0)) : i64.lt_s(i64.shl(value, lazy.shift), i64.const(0));
 const flag = (condition: I32, mask: number): I32 => i32.mul(condition, i32.const(mask));
 
 /** @returns i32: CF PF AF ZF SF OF as they stand in RFLAGS */
@@ -119,8 +122,10 @@ interface ConditionRule {
 
 const has = (flags: I32, mask: number): I32 => i32.ne(i32.and(flags, i32.const(mask)), i32.const(0));
 const signDiffers = (flags: I32): I32 => i32.xor(has(flags, FLAG.SF), has(flags, FLAG.OF));
-const compareShifted = (compare: (a: I64, b: I64) => I32) => (lazy: Lazy) =>
-  compare(i64.shl(lazy.a, lazy.shift), i64.shl(lazy.b, lazy.shift));
+const compareSigned = (operator: 'lt_s' | 'le_s') => (lazy: Lazy) =>
+  is32(lazy)
+    ? i32[operator](i32.wrap_i64(lazy.a), i32.wrap_i64(lazy.b))
+    : i64[operator](i64.shl(lazy.a, lazy.shift), i64.shl(lazy.b, lazy.shift));
 
 const RULES: readonly ConditionRule[] = [
   { fromFlags: (flags) => has(flags, FLAG.OF), afterLogic: () => i32.const(0) },
@@ -147,12 +152,12 @@ const RULES: readonly ConditionRule[] = [
   { fromFlags: (flags) => has(flags, FLAG.PF) },
   {
     fromFlags: signDiffers,
-    afterSubtraction: compareShifted(i64.lt_s),
+    afterSubtraction: compareSigned('lt_s'),
     afterLogic: (lazy) => isNegative(lazy, lazy.a),
   },
   {
     fromFlags: (flags) => i32.or(signDiffers(flags), has(flags, FLAG.ZF)),
-    afterSubtraction: compareShifted(i64.le_s),
+    afterSubtraction: compareSigned('le_s'),
     afterLogic: (lazy) => i64.le_s(i64.shl(lazy.a, lazy.shift), i64.const(0)),
   },
 ];
@@ -276,7 +281,7 @@ export function conditionAfter(code: number, storedKind: number, a: I64, b: I64)
 
 /** The even conditions in order: O B Z BE S P L LE. */
 function evenAfter(pair: number, lazy: Lazy, { carry, overflow, result }: KnownFlags): I32 {
-  const zero = i64.eqz(i64.shl(result, lazy.shift));
+  const zero = is32(lazy) ? i32.eqz(i32.wrap_i64(result)) : i64.eqz(i64.shl(result, lazy.shift));
   const less = i32.xor(isNegative(lazy, result), overflow);
   const parity = i32.popcnt(i32.and(i32.wrap_i64(result), i32.const(0xff)));
   const rules = [

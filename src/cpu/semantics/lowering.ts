@@ -216,6 +216,11 @@ export abstract class ProgramLowering {
           this.value(node.operands[0]!);
           break;
         }
+        if (isCutTo32(node)) {
+          this.#low32(node.operands[0]!);
+          code.op('i64.extend_i32_u');
+          break;
+        }
         for (const operand of node.operands) this.value(operand);
         code.op(node.name, node.lanes);
         break;
@@ -228,6 +233,22 @@ export abstract class ProgramLowering {
       case 'instruction':
         this.instructionValue(node.what);
         break;
+    }
+  }
+
+  /** Pushes the low 32 bits of an i64 value as i32: hosts do 32-bit arithmetic with shorter instructions and no mask behind it. */
+  #low32(node: Node): void {
+    const { code } = this;
+    if (node.kind === 'constant') {
+      code.i32(Number(BigInt.asIntN(32, node.bits)));
+    } else if (node.kind === 'operation' && node.name === 'i64.extend_i32_u') {
+      this.value(node.operands[0]!);
+    } else if (node.kind === 'operation' && LOW_OPERATORS.has(node.name)) {
+      for (const operand of node.operands) this.#low32(operand);
+      code.op(node.name.replace('i64', 'i32'));
+    } else {
+      this.value(node);
+      code.op('i32.wrap_i64');
     }
   }
 
@@ -360,3 +381,13 @@ export abstract class ProgramLowering {
 }
 
 const GENERAL_PROTECTION = 13;
+
+/** Operators whose low 32 result bits depend on the low 32 bits of their operands alone. */
+const LOW_OPERATORS = new Set(['i64.add', 'i64.sub', 'i64.mul', 'i64.and', 'i64.or', 'i64.xor']);
+
+/** An arithmetic result cut to 32 bits. */
+function isCutTo32(node: Extract<Node, { kind: 'operation' }>): boolean {
+  const [value, mask] = node.operands;
+  const cuts = node.name === 'i64.and' && mask?.kind === 'constant' && mask.bits === 0xffff_ffffn;
+  return cuts && value?.kind === 'operation' && LOW_OPERATORS.has(value.name);
+}

@@ -78,7 +78,8 @@ export class RegionLowering extends ProgramLowering {
     const { number, high } = this.#resolver.resolve(this.#record, register, 'general');
     this.code.get(this.#frame.general[number]!);
     if (high) this.code.i64(8n).op('i64.shr_u');
-    if (bits < 64) this.code.i64((1n << BigInt(bits)) - 1n).op('i64.and');
+    if (bits === 32) this.code.op('i32.wrap_i64').op('i64.extend_i32_u');
+    else if (bits < 64) this.code.i64((1n << BigInt(bits)) - 1n).op('i64.and');
   }
 
   protected writeRegister(register: RegisterReference, bits: Bits, value: Node): void {
