@@ -3,6 +3,7 @@ import type { AddressSpace } from '../../src/kernel/memory/address-space.ts';
 import * as pcb from '../../src/kernel/process/pcb.ts';
 import * as table from '../../src/kernel/process/table.ts';
 import * as threads from '../../src/kernel/process/thread.ts';
+import { CURRENT_THREAD_OFFSET } from '../../src/kernel/processor/per-cpu.ts';
 import * as scheduler from '../../src/kernel/sched/scheduler.ts';
 import { type FakeMachine, loadFreshSpace, unwrap } from './fake-machine.ts';
 
@@ -13,7 +14,9 @@ type Thread = threads.Thread;
 export class ThreadEnded extends Error {}
 
 /** ThreadState.Zombie: the modules behind it are not loaded yet when the mock is made. */
+const BLOCKED = 3;
 const ENDED = 4;
+const MOST_TURNS = 2000;
 let away: (() => void) | null = null;
 let isAway = false;
 
@@ -24,7 +27,8 @@ export function whileAway(action: () => void): void {
 
 /**
  * Stands in for sched/switch.ts: `vi.mock('../../src/kernel/sched/switch.ts', () => fakeSwitch())`. Stacks cannot change in
- * Node, so a switch runs the test's action and then has the scheduler come back to the thread that was left.
+ * Node: a thread that yields simply returns with another one running. One that blocks stays in its call, so the test's
+ * action runs in there, and then the scheduler has to come back to it.
  */
 export function fakeSwitch(): object {
   return {
@@ -32,19 +36,36 @@ export function fakeSwitch(): object {
     returnToUser: () => undefined,
     prepareFirstSwitch: () => undefined,
     switchTo: (from: Thread) => {
-      if (isAway) return;
-      if (from.state.load() === ENDED) throw new ThreadEnded();
+      if (from.state.load() === ENDED) {
+        scheduler.finishSwitch();
+        throw new ThreadEnded();
+      }
+      if (isAway || from.state.load() !== BLOCKED) return;
       isAway = true;
       try {
         away?.();
         away = null;
-        if (scheduler.isIdle()) scheduler.waitForWork();
-        else scheduler.yieldProcessor();
+        for (let turns = 0; scheduler.runningThread() !== from && turns < MOST_TURNS; turns++) giveWay();
       } finally {
         isAway = false;
       }
     },
   };
+}
+
+/** Has the scheduler run somebody else. */
+function giveWay(): void {
+  if (scheduler.isIdle()) scheduler.waitForWork();
+  else scheduler.yieldProcessor();
+}
+
+/** Has the scheduler run a thread that is ready. */
+export function switchTo(machine: FakeMachine, thread: Thread): void {
+  for (let turns = 0; scheduler.runningThread() !== thread; turns++) {
+    if (turns === MOST_TURNS) throw new Error(`thread ${thread.tid} is not ready`);
+    giveWay();
+  }
+  adopt(machine, thread);
 }
 
 export interface Running {
@@ -80,10 +101,15 @@ export function makeProcess(machine: FakeMachine, parent: Process | null = null)
   return process;
 }
 
-/** Makes a thread the running one, as if it had been switched to. */
-export function run(machine: FakeMachine, thread: Thread): void {
-  thread.state.store(2);
-  machine.perCpu.set(16, addressOf(thread));
+/** Makes a new thread the running one, as if it had been switched to. */
+function run(machine: FakeMachine, thread: Thread): void {
+  thread.state.store(threads.ThreadState.Running);
+  machine.perCpu.set(CURRENT_THREAD_OFFSET, addressOf(thread));
+  adopt(machine, thread);
+}
+
+/** Has user addresses mean the thread's. */
+export function adopt(machine: FakeMachine, thread: Thread): void {
   machine.space = thread.process!.addressSpace;
   machine.cr3 = machine.space!.root;
 }

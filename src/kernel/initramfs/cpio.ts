@@ -1,8 +1,7 @@
 /** The initramfs: a cpio archive in the "newc" format (cpio(5)), read where the loader put it and never copied. */
-import { addressOf, bytes, Errno, err, mem, ok, type Result, type u8, u32, u64, type VirtAddr, virt } from '#dialect';
+import { Errno, err, mem, ok, type Result, type u8, u32, u64, type VirtAddr, virt } from '#dialect';
 
 const HEADER_BYTES = 110n;
-const MAGIC_BYTES = 6;
 const FIELD_BYTES = 8n;
 /** Byte offsets of hexadecimal fields in the header. */
 const MODE = 14n;
@@ -14,8 +13,8 @@ const ROOT_MODE = 0o040755;
 const REGULAR = 0o100000;
 const ANY_EXECUTE = 0o111;
 
-const magic = bytes('070701');
-const trailer = bytes('TRAILER!!!');
+const MAGIC = '070701';
+const TRAILER = 'TRAILER!!!';
 
 let archive: VirtAddr = virt(0n);
 let archiveBytes: u64 = 0n;
@@ -48,6 +47,13 @@ function digitOf(character: u8): u32 {
   if (character >= 48 && character <= 57) return u32(character - 48);
   const letter = u32(character | 32);
   return letter >= 97 && letter <= 102 ? u32(letter - 87) : 16;
+}
+
+function isText(address: VirtAddr, text: string): boolean {
+  for (let index: u32 = 0; index < text.length; index++) {
+    if (mem.load8(virt(address + u64(index))) !== text.charCodeAt(index)) return false;
+  }
+  return true;
 }
 
 function roundUp(value: u64): u64 {
@@ -91,7 +97,7 @@ function findRoot(): Result<void> {
 /** Looks at one entry: 0 when it is the wanted one, else the next entry's offset. */
 function visitEntry(offset: u64, wanted: VirtAddr, wantedLength: u64): Result<u64> {
   const header = virt(archive + offset);
-  if (!isSame(header, addressOf(magic), u64(MAGIC_BYTES))) return err(Errno.EINVAL);
+  if (!isText(header, MAGIC)) return err(Errno.EINVAL);
   const mode = readField(header, MODE);
   if (!mode.ok) return err(mode.error);
   const size = readField(header, FILE_SIZE);
@@ -103,7 +109,7 @@ function visitEntry(offset: u64, wanted: VirtAddr, wantedLength: u64): Result<u6
   if (nameSize.value === 0 || end > archiveBytes) return err(Errno.EINVAL);
   const name = virt(header + HEADER_BYTES);
   const nameLength = u64(nameSize.value - 1);
-  if (nameLength === u64(trailer.length) && isSame(name, addressOf(trailer), nameLength)) return err(Errno.ENOENT);
+  if (nameLength === u64(TRAILER.length) && isText(name, TRAILER)) return err(Errno.ENOENT);
   const prefix = prefixLength(name, nameLength);
   const isWanted = u64(nameLength - prefix) === wantedLength && isSame(virt(name + prefix), wanted, wantedLength);
   if (!isWanted) return ok(roundUp(end));
