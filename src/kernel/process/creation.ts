@@ -38,8 +38,8 @@ import { allocateThread, enterThread, freeThread, removeThread, type Thread } fr
 /** Initial x87 control word and MXCSR: every exception masked, double extended and nearest (ABI 3.2.3). */
 const INITIAL_CONTROL_WORD = 0x37f;
 const INITIAL_MXCSR = 0x1f80;
-const MXCSR_OFFSET = 24n;
-const FXSAVE_BYTES = 512n;
+export const MXCSR_OFFSET = 24n;
+export const FXSAVE_BYTES = 512n;
 const SLASH = 47;
 
 const program = new LoadedProgram();
@@ -210,6 +210,8 @@ function resetThread(thread: Thread): void {
   cpu.wrmsr(Msr.FS_BASE, 0n);
   cpu.wrmsr(Msr.KERNEL_GS_BASE, 0n);
   thread.robustList = 0n;
+  thread.alternateStack = 0n;
+  thread.alternateStackSize = 0n;
   resetFpuArea(thread);
   cpu.fxrstor(virt(fpuAreaOf(thread.kernelStack)));
 }

@@ -8,7 +8,7 @@ import { futexWake, NO_FUTEX_MASK } from '../sched/futex.ts';
 import { exitRunningThread, runningThread, wakeThread } from '../sched/scheduler.ts';
 import { disarmTimer } from '../sched/timer-queue.ts';
 import { changeProcessState, linkChild, type Process, ProcessState, unlinkChild, unlinkThread } from './pcb.ts';
-import { SA_NOCLDWAIT, SIG_IGN, Signal, sendSignal } from './signal-delivery.ts';
+import { SA_NOCLDWAIT, SIG_IGN, Signal, sendExitSignal } from './signal-delivery.ts';
 import { unlinkWaiter, wakeAll } from './sync.ts';
 import { findProcess, freeProcess, removeProcess } from './table.ts';
 import { Attention, raiseAttention, removeThread, type Thread } from './thread.ts';
@@ -115,7 +115,7 @@ function announceEnd(process: Process): void {
   }
   const action = parent.signalActions[Signal.SIGCHLD - 1]!;
   const isUnwanted = action.handler === SIG_IGN || (action.flags & SA_NOCLDWAIT) !== 0n;
-  if (process.exitSignal !== 0) sendSignal(parent, process.exitSignal);
+  if (process.exitSignal !== 0) sendExitSignal(parent, process);
   if (isUnwanted && process.exitSignal === Signal.SIGCHLD) reapProcess(process);
   wakeAll(parent.childEvents);
 }

@@ -24,13 +24,12 @@ import {
   type Process,
   ProcessState,
   reserveThread,
-  SIGNAL_COUNT,
   unreserveThread,
 } from './pcb.ts';
 import { isKilled, isSignalNumber, Signal } from './signal-delivery.ts';
 import { finishWaiting, prepareToSleep } from './sync.ts';
 import { addProcess, allocPid, allocTid, freeProcess, reserveProcess } from './table.ts';
-import { allocateThread, enterThread, type Thread } from './thread.ts';
+import { allocateThread, enterThread, SIGNAL_COUNT, type Thread } from './thread.ts';
 
 /** CLONE_* of clone(2). */
 export const Clone = {
@@ -196,6 +195,10 @@ function inheritContext(parent: Thread, child: Thread, request: CloneRequest): v
   child.fsBase = (request.flags & Clone.SETTLS) !== 0n ? request.tls : parent.fsBase;
   child.gsBase = parent.gsBase;
   child.signalMask = parent.signalMask;
+  if ((request.flags & Clone.VM) === 0n || (request.flags & Clone.VFORK) !== 0n) {
+    child.alternateStack = parent.alternateStack;
+    child.alternateStackSize = parent.alternateStackSize;
+  }
   child.priority = parent.priority;
   child.affinity.store(parent.affinity.load());
   if ((request.flags & Clone.CHILD_CLEARTID) !== 0n) child.clearTid = request.childTid;

@@ -1,13 +1,15 @@
 /**
- * Signals, as far as their default actions go. A signal whose default action applies takes effect when it is generated,
- * unless every thread blocks it: then it stays pending until one of them lets it through.
+ * Generating signals. A signal whose default action applies takes effect when it is generated, unless every thread blocks
+ * it: then it stays pending until one of them lets it through. One with a handler stays pending until a thread that lets
+ * it through is on its way to user mode (`takeSignal`).
  */
-import { u32, u64 } from '#dialect';
+import { embed, type i32, u32, u64 } from '#dialect';
 import { wakeThread } from '../sched/scheduler.ts';
 import { terminateProcess } from './exit.ts';
-import { isAlive, type Process, SIGNAL_COUNT } from './pcb.ts';
+import { isAlive, type Process } from './pcb.ts';
+import { copySignalInfo, describeSignal, SignalCode, SignalInfo } from './signal-info.ts';
 import { wakeAll } from './sync.ts';
-import { Attention, clearAttention, raiseAttention, type Thread } from './thread.ts';
+import { Attention, clearAttention, raiseAttention, SIGNAL_COUNT, type Thread } from './thread.ts';
 
 /** Signal numbers of Linux on x86-64 (signal(7)). */
 export const Signal = {
@@ -102,37 +104,58 @@ function receiverOf(process: Process, signal: u32): Thread | null {
 }
 
 /** Sends a signal to a process. Init takes only what it has a handler for; a zombie takes nothing. */
-export function sendSignal(process: Process, signal: u32): void {
+export function sendSignal(process: Process, signal: u32, info: SignalInfo): void {
   if (!isAlive(process)) return;
   cancelOpposites(process, signal);
   const receiver = receiverOf(process, signal);
   if (receiver !== null && isDropped(process, signal)) return;
-  if (receiver === null || handlerOf(process, signal) > SIG_IGN) {
-    process.pendingSignals = u64(process.pendingSignals | signalBit(signal));
-    if (receiver !== null) notify(receiver);
+  if (receiver !== null && handlerOf(process, signal) <= SIG_IGN) {
+    takeDefaultAction(process, signal);
     return;
   }
-  takeDefaultAction(process, signal);
+  const bit = signalBit(signal);
+  if ((process.pendingSignals & bit) === 0n) copySignalInfo(process.signalInfos[u32(signal - 1)]!, info);
+  process.pendingSignals = u64(process.pendingSignals | bit);
+  if (receiver !== null) notify(receiver);
 }
 
 /** Sends a signal to one thread. */
-export function sendThreadSignal(thread: Thread, signal: u32): void {
+export function sendThreadSignal(thread: Thread, signal: u32, info: SignalInfo): void {
   const process = thread.process;
   if (process === null || !isAlive(process)) return;
   cancelOpposites(process, signal);
   const isBlocked = (thread.signalMask & signalBit(signal)) !== 0n;
   if (!isBlocked && isDropped(process, signal)) return;
-  if (isBlocked || handlerOf(process, signal) > SIG_IGN) {
-    thread.pendingSignals = u64(thread.pendingSignals | signalBit(signal));
-    if (!isBlocked) notify(thread);
+  if (!isBlocked && handlerOf(process, signal) <= SIG_IGN) {
+    takeDefaultAction(process, signal);
     return;
   }
-  takeDefaultAction(process, signal);
+  makePending(thread, signal, info);
+  if (!isBlocked) notify(thread);
 }
 
-/** A fault of the thread's own instruction: neither a mask nor SIG_IGN keeps it from taking effect. */
-export function forceSignal(process: Process, signal: u32): void {
-  terminateProcess(process, signal);
+function makePending(thread: Thread, signal: u32, info: SignalInfo): void {
+  const bit = signalBit(signal);
+  if ((thread.pendingSignals & bit) === 0n) copySignalInfo(thread.signalInfos[u32(signal - 1)]!, info);
+  thread.pendingSignals = u64(thread.pendingSignals | bit);
+}
+
+const faultInfo = embed(SignalInfo);
+
+/**
+ * A fault of the thread's own instruction: neither a mask nor SIG_IGN keeps it from taking effect. Only a handler for a
+ * signal that is not blocked does; without one the process ends. True when there is such a handler.
+ */
+export function forceSignal(thread: Thread, signal: u32, code: i32): boolean {
+  const process = thread.process!;
+  const isBlocked = (thread.signalMask & signalBit(signal)) !== 0n;
+  if (isBlocked || handlerOf(process, signal) <= SIG_IGN) {
+    terminateProcess(process, signal);
+    return false;
+  }
+  makePending(thread, signal, describeSignal(faultInfo, code, 0, 0, 0));
+  raiseAttention(thread, Attention.SIGNAL);
+  return true;
 }
 
 const INIT_PID = 1;
@@ -194,7 +217,7 @@ function stopProcess(process: Process, signal: u32): void {
     raiseAttention(thread, Attention.STOPPED);
     thread = thread.nextInProcess;
   }
-  notifyParent(process);
+  notifyParent(process, SignalCode.CHILD_STOPPED, signal);
 }
 
 function continueProcess(process: Process): void {
@@ -202,7 +225,7 @@ function continueProcess(process: Process): void {
   resume(process);
   process.isStopReported = true;
   process.isContinueReported = false;
-  notifyParent(process);
+  notifyParent(process, SignalCode.CHILD_CONTINUED, Signal.SIGCONT);
 }
 
 function resume(process: Process): void {
@@ -215,18 +238,33 @@ function resume(process: Process): void {
   wakeAll(process.continueEvents);
 }
 
-function notifyParent(process: Process): void {
+const childInfo = embed(SignalInfo);
+
+function notifyParent(process: Process, code: i32, status: u32): void {
   const parent = process.parent;
   if (parent === null) return;
   wakeAll(parent.childEvents);
-  if ((parent.signalActions[Signal.SIGCHLD - 1]!.flags & SA_NOCLDSTOP) === 0n) sendSignal(parent, Signal.SIGCHLD);
+  if ((parent.signalActions[Signal.SIGCHLD - 1]!.flags & SA_NOCLDSTOP) !== 0n) return;
+  sendSignal(parent, Signal.SIGCHLD, describeSignal(childInfo, code, process.pid, process.uid, status));
+}
+
+/** Sends a parent the signal that announces a child's end. */
+export function sendExitSignal(parent: Process, child: Process): void {
+  const killer = u32(child.exitStatus & 0x7f);
+  const code = killer === 0 ? SignalCode.CHILD_EXITED : SignalCode.CHILD_KILLED;
+  const status = killer === 0 ? u32(child.exitStatus >> 8) : killer;
+  sendSignal(parent, child.exitSignal, describeSignal(childInfo, code, child.pid, child.uid, status));
+}
+
+/** Signals generated for a thread or its process that have not acted yet. */
+export function pendingSignalsOf(thread: Thread): u64 {
+  const process = thread.process;
+  return process === null ? thread.pendingSignals : u64(thread.pendingSignals | process.pendingSignals);
 }
 
 /** Signals that this thread has to act on now. */
 function deliverableTo(thread: Thread): u64 {
-  const process = thread.process;
-  const pending = process === null ? thread.pendingSignals : u64(thread.pendingSignals | process.pendingSignals);
-  return u64(pending & ~thread.signalMask);
+  return u64(pendingSignalsOf(thread) & ~thread.signalMask);
 }
 
 /** True when a wait should end early: the thread is to die, or has a signal to handle. */
@@ -239,17 +277,62 @@ export function isKilled(thread: Thread): boolean {
   return (thread.attention.load() & Attention.KILLED) !== 0;
 }
 
-/** Lets signals act that have become unblocked. Called by a thread for itself, after its mask changed. */
-export function releasePending(thread: Thread): void {
+/** Replaces a thread's mask. What it lets through now acts on its way to user mode, what it no longer does elsewhere. */
+export function setSignalMask(thread: Thread, mask: u64): void {
+  const old = thread.signalMask;
+  thread.signalMask = u64(mask & ~UNBLOCKABLE);
+  if (deliverableTo(thread) !== 0n) raiseAttention(thread, Attention.SIGNAL);
   const process = thread.process;
-  if (process === null) return;
+  if (process !== null) findReceivers(process, u64(thread.signalMask & ~old));
+}
+
+/** Hands pending signals of a process to threads that let them through. */
+function findReceivers(process: Process, signals: u64): void {
+  const orphans = u64(process.pendingSignals & signals);
+  if (orphans === 0n) return;
   for (let signal: u32 = 1; signal <= SIGNAL_COUNT; signal++) {
-    const bit = signalBit(signal);
-    if ((deliverableTo(thread) & bit) === 0n) continue;
-    const isShared = (process.pendingSignals & bit) !== 0n;
-    thread.pendingSignals = u64(thread.pendingSignals & ~bit);
-    process.pendingSignals = u64(process.pendingSignals & ~bit);
-    if (isShared) sendSignal(process, signal);
-    else sendThreadSignal(thread, signal);
+    if ((orphans & signalBit(signal)) === 0n) continue;
+    const receiver = receiverOf(process, signal);
+    if (receiver !== null) notify(receiver);
   }
+}
+
+/** Signals that an instruction raises come before all others: SIGILL, TRAP, BUS, FPE, SEGV, SYS. */
+const SYNCHRONOUS_SIGNALS = 0x4000_04d8n;
+
+/** True for a signal that an instruction raised, whose siginfo holds an address. */
+export function isFault(signal: u32, code: i32): boolean {
+  return code > 0 && (SYNCHRONOUS_SIGNALS & signalBit(signal)) !== 0n;
+}
+
+function firstSignal(signals: u64): u32 {
+  const urgent = u64(signals & SYNCHRONOUS_SIGNALS);
+  const candidates = urgent === 0n ? signals : urgent;
+  let signal: u32 = 1;
+  while (signal < SIGNAL_COUNT && (candidates & signalBit(signal)) === 0n) signal++;
+  return signal;
+}
+
+/**
+ * Takes one pending signal that the thread lets through, its own before its process's. Returns its number and fills in
+ * `info` when the program handles it; 0 when there is none, or its default action has been taken.
+ */
+export function takeSignal(thread: Thread, info: SignalInfo): u32 {
+  const process = thread.process!;
+  const own = u64(thread.pendingSignals & ~thread.signalMask);
+  const shared = u64(process.pendingSignals & ~thread.signalMask);
+  if (own === 0n && shared === 0n) return 0;
+  const signal = firstSignal(own === 0n ? shared : own);
+  const bit = signalBit(signal);
+  if (own === 0n) {
+    process.pendingSignals = u64(process.pendingSignals & ~bit);
+    copySignalInfo(info, process.signalInfos[u32(signal - 1)]!);
+  } else {
+    thread.pendingSignals = u64(thread.pendingSignals & ~bit);
+    copySignalInfo(info, thread.signalInfos[u32(signal - 1)]!);
+  }
+  if (deliverableTo(thread) !== 0n) raiseAttention(thread, Attention.SIGNAL);
+  if (handlerOf(process, signal) > SIG_IGN) return signal;
+  if (!isDropped(process, signal)) takeDefaultAction(process, signal);
+  return 0;
 }

@@ -3,6 +3,7 @@ import {
   Atomic32,
   Atomic64,
   addressOf,
+  array,
   assert,
   constructAt,
   Errno,
@@ -17,9 +18,11 @@ import {
 import { allocateKernelStack, releaseKernelStack } from '../memory/kernel-stacks.ts';
 import { ObjectCache } from '../memory/slab.ts';
 import type { Process } from './pcb.ts';
+import { SignalInfo } from './signal-info.ts';
 import type { WaitQueue } from './sync.ts';
 
 export const MAX_THREADS_PER_PROCESS = 256;
+export const SIGNAL_COUNT = 64;
 
 /**
  * New -> Runnable -> Running -> Zombie, with Running <-> Blocked -> Runnable in between. Every change is a
@@ -31,6 +34,16 @@ export type ThreadState = (typeof ThreadState)[keyof typeof ThreadState];
 /** The seed's five classes; a smaller number runs first. */
 export const Priority = { RealTime: 0, System: 1, Normal: 2, Low: 3, Idle: 4 } as const;
 export type Priority = (typeof Priority)[keyof typeof Priority];
+
+/** What becomes of a system call that a signal ended early, once the signal has been dealt with (signal(7)). */
+export const Restart = {
+  NEVER: 0,
+  /** Begun again unless a handler ran that was installed without SA_RESTART. */
+  IF_WANTED: 1,
+  /** Begun again unless a handler ran. */
+  WITHOUT_HANDLER: 2,
+} as const;
+export type Restart = (typeof Restart)[keyof typeof Restart];
 
 /** Why a thread must not go straight back to user mode. */
 export const Attention = { RESCHEDULE: 1, SIGNAL: 2, KILLED: 4, STOPPED: 8 } as const;
@@ -89,6 +102,21 @@ export class Thread {
   /** Bit n - 1 stands for signal n, in both. */
   signalMask: u64 = 0n;
   pendingSignals: u64 = 0n;
+  /** One for each signal, valid while it is pending. */
+  readonly signalInfos = array(SignalInfo, SIGNAL_COUNT);
+  /** The mask to go back to after rt_sigsuspend; meaningful while `isMaskReplaced`. */
+  replacedMask: u64 = 0n;
+  isMaskReplaced: boolean = false;
+  /** How the system call in progress was interrupted; NEVER outside one. */
+  restart: Restart = Restart.NEVER;
+  /** The alternate signal stack (sigaltstack(2)); size 0 for none. */
+  alternateStack: u64 = 0n;
+  alternateStackSize: u64 = 0n;
+  /** The last fault in user mode: vector, error code, address of the page or instruction, CR2 of the last page fault. */
+  faultVector: u64 = 0n;
+  faultCode: u64 = 0n;
+  faultAddress: u64 = 0n;
+  faultPage: u64 = 0n;
 
   /** User addresses; 0 for none. */
   clearTid: u64 = 0n;

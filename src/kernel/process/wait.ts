@@ -5,6 +5,7 @@ import { reapProcess } from './exit.ts';
 import { type Process, ProcessState } from './pcb.ts';
 import { isInterrupted, Signal } from './signal-delivery.ts';
 import { finishWaiting, prepareToWait } from './sync.ts';
+import { Restart } from './thread.ts';
 
 /** Options of wait4(2). */
 export const WaitOption = {
@@ -50,6 +51,7 @@ export function waitForChild(selector: i32, options: u32): Result<u64> {
       return found;
     }
     if (isInterrupted(thread)) {
+      thread.restart = Restart.IF_WANTED;
       finishWaiting(thread);
       return err(Errno.EINTR);
     }

@@ -3,6 +3,7 @@ import {
   codeAddress,
   cpu,
   hex,
+  type i32,
   isr,
   isrWithCode,
   linkerSymbol,
@@ -16,9 +17,11 @@ import { collectInput } from '../console/input.ts';
 import { panicWithFrame } from '../console/panic.ts';
 import { print } from '../console/print.ts';
 import { Access, resolvePage } from '../memory/address-space.ts';
+import { areaAt } from '../memory/area.ts';
 import { USER_END } from '../memory/layout.ts';
 import { prepareForUserMode } from '../process/lifecycle.ts';
 import { forceSignal, Signal } from '../process/signal-delivery.ts';
+import { SignalCode } from '../process/signal-info.ts';
 import { accountTick, runningThread } from '../sched/scheduler.ts';
 import { expireTimers } from '../sched/timer-queue.ts';
 import { loadInterruptTable, setGate, Vector } from './interrupts.ts';
@@ -29,14 +32,20 @@ import { isFromUser, TrapFrame } from './trap-frame.ts';
 /** Page-fault error code bits (SDM vol. 3A 4.7). */
 const PAGE_FAULT_WRITE = 2n;
 const PAGE_FAULT_FETCH = 16n;
+const PAGE_FAULT_VECTOR = 14n;
+const ALIGNMENT_VECTOR = 17n;
 
-/** An exception of a user instruction is a signal to its process; of a kernel instruction, a panic. */
-function raise(frame: VirtAddr, name: string, signal: u32): void {
+/** An exception of a user instruction is a signal to its thread; of a kernel instruction, a panic. `code` is for si_code. */
+function raise(frame: VirtAddr, name: string, vector: u64, signal: u32, code: i32): void {
   if (!isFromUser(frame)) panicWithFrame(name, frame, cpu.readCr2());
-  const process = runningThread()!.process!;
+  const thread = runningThread()!;
   const registers = TrapFrame.at(frame);
-  print`[PROCESS] ${name} pid=${process.pid} rip=${hex(registers.rip)}\n`;
-  forceSignal(process, signal);
+  thread.faultVector = vector;
+  thread.faultCode = registers.code;
+  thread.faultAddress = vector === ALIGNMENT_VECTOR ? 0n : registers.rip;
+  if (!forceSignal(thread, signal, code)) {
+    print`[PROCESS] ${name} pid=${thread.process!.pid} rip=${hex(registers.rip)}\n`;
+  }
   prepareForUserMode();
 }
 
@@ -54,10 +63,20 @@ function handlePageFault(frame: VirtAddr): void {
     registers.rip = fixup;
     return;
   }
-  const process = runningThread()!.process!;
-  print`[PROCESS] SEGFAULT pid=${process.pid} addr=${hex(address)} rip=${hex(registers.rip)}\n`;
-  forceSignal(process, Signal.SIGSEGV);
+  const thread = runningThread()!;
+  thread.faultVector = PAGE_FAULT_VECTOR;
+  thread.faultCode = registers.code;
+  thread.faultAddress = address;
+  thread.faultPage = address;
+  if (!forceSignal(thread, Signal.SIGSEGV, isMapped(address) ? SignalCode.NO_PERMISSION : SignalCode.NOT_MAPPED)) {
+    print`[PROCESS] SEGFAULT pid=${thread.process!.pid} addr=${hex(address)} rip=${hex(registers.rip)}\n`;
+  }
   prepareForUserMode();
+}
+
+function isMapped(address: u64): boolean {
+  const space = runningThread()!.process!.addressSpace;
+  return space !== null && areaAt(space.areas, address) !== null;
 }
 
 function accessOf(code: u64): u32 {
@@ -83,10 +102,10 @@ function findFixup(rip: u64): u64 {
 }
 
 /** A non-canonical user address faults with #GP, or #SS through the stack, where others fault with #PF. */
-function handleProtectionFault(frame: VirtAddr, name: string, signal: u32): void {
+function handleProtectionFault(frame: VirtAddr, name: string, vector: u64, signal: u32): void {
   const registers = TrapFrame.at(frame);
   const fixup = isFromUser(frame) ? 0n : findFixup(registers.rip);
-  if (fixup === 0n) raise(frame, name, signal);
+  if (fixup === 0n) raise(frame, name, vector, signal, SignalCode.KERNEL);
   else registers.rip = fixup;
 }
 
@@ -104,25 +123,41 @@ function handleSerial(frame: VirtAddr): void {
   if (isFromUser(frame)) prepareForUserMode();
 }
 
-const divideError = isr((frame: VirtAddr) => raise(frame, 'divide error', Signal.SIGFPE));
-const debugException = isr((frame: VirtAddr) => raise(frame, 'debug exception', Signal.SIGTRAP));
+const divideError = isr((frame: VirtAddr) =>
+  raise(frame, 'divide error', 0n, Signal.SIGFPE, SignalCode.INTEGER_DIVISION),
+);
+const debugException = isr((frame: VirtAddr) => raise(frame, 'debug exception', 1n, Signal.SIGTRAP, SignalCode.TRACE));
 const nonMaskable = isr((frame: VirtAddr) => panicWithFrame('non-maskable interrupt', frame, 0n));
-const breakpoint = isr((frame: VirtAddr) => raise(frame, 'breakpoint', Signal.SIGTRAP));
-const overflow = isr((frame: VirtAddr) => raise(frame, 'overflow', Signal.SIGSEGV));
-const boundRange = isr((frame: VirtAddr) => raise(frame, 'bound range exceeded', Signal.SIGSEGV));
-const invalidOpcode = isr((frame: VirtAddr) => raise(frame, 'invalid opcode', Signal.SIGILL));
-const noDevice = isr((frame: VirtAddr) => raise(frame, 'device not available', Signal.SIGFPE));
+const breakpoint = isr((frame: VirtAddr) => raise(frame, 'breakpoint', 3n, Signal.SIGTRAP, SignalCode.KERNEL));
+const overflow = isr((frame: VirtAddr) => raise(frame, 'overflow', 4n, Signal.SIGSEGV, SignalCode.KERNEL));
+const boundRange = isr((frame: VirtAddr) =>
+  raise(frame, 'bound range exceeded', 5n, Signal.SIGSEGV, SignalCode.KERNEL),
+);
+const invalidOpcode = isr((frame: VirtAddr) =>
+  raise(frame, 'invalid opcode', 6n, Signal.SIGILL, SignalCode.ILLEGAL_OPERAND),
+);
+const noDevice = isr((frame: VirtAddr) => raise(frame, 'device not available', 7n, Signal.SIGFPE, SignalCode.KERNEL));
 const doubleFault = isrWithCode((frame: VirtAddr) => panicWithFrame('double fault', frame, cpu.readCr2()));
-const invalidTask = isrWithCode((frame: VirtAddr) => raise(frame, 'invalid TSS', Signal.SIGSEGV));
-const noSegment = isrWithCode((frame: VirtAddr) => raise(frame, 'segment not present', Signal.SIGBUS));
-const stackFault = isrWithCode((frame: VirtAddr) => handleProtectionFault(frame, 'stack fault', Signal.SIGBUS));
+const invalidTask = isrWithCode((frame: VirtAddr) =>
+  raise(frame, 'invalid TSS', 10n, Signal.SIGSEGV, SignalCode.KERNEL),
+);
+const noSegment = isrWithCode((frame: VirtAddr) =>
+  raise(frame, 'segment not present', 11n, Signal.SIGBUS, SignalCode.KERNEL),
+);
+const stackFault = isrWithCode((frame: VirtAddr) => handleProtectionFault(frame, 'stack fault', 12n, Signal.SIGBUS));
 const protection = isrWithCode((frame: VirtAddr) =>
-  handleProtectionFault(frame, 'general protection fault', Signal.SIGSEGV),
+  handleProtectionFault(frame, 'general protection fault', 13n, Signal.SIGSEGV),
 );
 const pageFault = isrWithCode((frame: VirtAddr) => handlePageFault(frame));
-const floatingPoint = isr((frame: VirtAddr) => raise(frame, 'x87 error', Signal.SIGFPE));
-const alignment = isrWithCode((frame: VirtAddr) => raise(frame, 'alignment check', Signal.SIGBUS));
-const simdException = isr((frame: VirtAddr) => raise(frame, 'SIMD error', Signal.SIGFPE));
+const floatingPoint = isr((frame: VirtAddr) =>
+  raise(frame, 'x87 error', 16n, Signal.SIGFPE, SignalCode.FLOATING_INVALID),
+);
+const alignment = isrWithCode((frame: VirtAddr) =>
+  raise(frame, 'alignment check', ALIGNMENT_VECTOR, Signal.SIGBUS, SignalCode.MISALIGNED),
+);
+const simdException = isr((frame: VirtAddr) =>
+  raise(frame, 'SIMD error', 19n, Signal.SIGFPE, SignalCode.FLOATING_INVALID),
+);
 const timer = isr((frame: VirtAddr) => handleTimer(frame));
 const serial = isr((frame: VirtAddr) => handleSerial(frame));
 /** The APIC's spurious vector wants no end of interrupt. */

@@ -9,7 +9,7 @@ import { PAGE_OFFSET_MASK } from '../memory/layout.ts';
 import { readUser32 } from '../memory/user-copy.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
 import { finishWaiting, prepareToWait, unlinkWaiter, WaitQueue } from '../process/sync.ts';
-import type { Thread } from '../process/thread.ts';
+import { Restart, type Thread } from '../process/thread.ts';
 import { sleep, wakeThread } from './scheduler.ts';
 import { armTimer, disarmTimer } from './timer-queue.ts';
 
@@ -70,7 +70,9 @@ export function futexWait(
   finishWaiting(thread);
   disarmTimer(thread);
   if (wasWoken) return ok();
-  return err(thread.timedOut ? Errno.ETIMEDOUT : Errno.EINTR);
+  if (thread.timedOut) return err(Errno.ETIMEDOUT);
+  if (deadline === NO_DEADLINE) thread.restart = Restart.IF_WANTED;
+  return err(Errno.EINTR);
 }
 
 /** Wakes up to `limit` threads that wait on a word through a bit of `mask`, first come first. Returns how many. */

@@ -20,6 +20,7 @@ import { lesser } from '../memory/layout.ts';
 import { copyIn, copyOut } from '../memory/user-copy.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
 import { finishWaiting, prepareToWait } from '../process/sync.ts';
+import { Restart } from '../process/thread.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep } from '../sched/scheduler.ts';
 
@@ -30,7 +31,7 @@ const buffer = array(u8, BUFFER_BYTES);
 const LARGEST_TRANSFER = 0x7fff_f000n;
 
 /** The descriptor argument is an int: what a program puts above it does not count. */
-function isConsole(descriptor: u64): boolean {
+export function isConsole(descriptor: u64): boolean {
   return u64(u32(descriptor)) < CONSOLE_DESCRIPTORS;
 }
 
@@ -103,7 +104,10 @@ function waitForInput(): Result<void> {
     prepareToWait(consoleReaders, thread, true);
     if (!hasInput() && !isInterrupted(thread)) sleep();
     finishWaiting(thread);
-    if (isInterrupted(thread)) return err(Errno.EINTR);
+    if (isInterrupted(thread)) {
+      thread.restart = Restart.IF_WANTED;
+      return err(Errno.EINTR);
+    }
   }
   return ok();
 }

@@ -1,18 +1,21 @@
 /** System calls about memory. */
-import { err, ok, type Result, u32, type u64, type VirtAddr } from '#dialect';
+import { Errno, err, ok, type Result, u32, type u64, type VirtAddr } from '#dialect';
 import type { AddressSpace } from '../memory/address-space.ts';
-import { mapMemory, protectMemory, setBreak, unmapMemory } from '../process/memory.ts';
+import { MapFlag, mapMemory, protectMemory, setBreak, unmapMemory } from '../process/memory.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread } from '../sched/scheduler.ts';
+import { isConsole } from './io-calls.ts';
 
 function space(): AddressSpace {
   return runningThread()!.process!.addressSpace!;
 }
 
-/** mmap(address, length, protection, flags, fd, offset) */
+/** mmap(address, length, protection, flags, fd, offset). EBADF, before all else: a mapping of a file that is not open. */
 export function mmap(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
-  return mapMemory(space(), registers.rdi, registers.rsi, u32(registers.rdx), u32(registers.r10));
+  const flags = u32(registers.r10);
+  if ((flags & MapFlag.ANONYMOUS) === 0 && !isConsole(registers.r8)) return err(Errno.EBADF);
+  return mapMemory(space(), registers.rdi, registers.rsi, u32(registers.rdx), flags);
 }
 
 /** munmap(address, length) */

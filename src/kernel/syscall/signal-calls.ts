@@ -1,25 +1,48 @@
 /** System calls about signals. */
-import { addressOf, array, Errno, err, i32, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
+import {
+  addressOf,
+  array,
+  Errno,
+  embed,
+  err,
+  f32,
+  f64,
+  i32,
+  ok,
+  type Result,
+  struct,
+  u32,
+  u64,
+  userPtr,
+  type VirtAddr,
+} from '#dialect';
 import { copyIn, copyOut, readUser64, writeUser64 } from '../memory/user-copy.ts';
 import { isAlive, type Process } from '../process/pcb.ts';
 import {
   discardPending,
+  forceSignal,
   isIgnored,
+  isInterrupted,
   isSignalNumber,
-  releasePending,
-  SIG_IGN,
+  pendingSignalsOf,
+  Signal,
   sendSignal,
   sendThreadSignal,
+  setSignalMask,
   signalBit,
   UNBLOCKABLE,
 } from '../process/signal-delivery.ts';
+import { alternateStackFlags, leaveHandler, setAlternateStack } from '../process/signal-frame.ts';
+import { describeSignal, SignalCode, SignalInfo } from '../process/signal-info.ts';
+import { finishWaiting, prepareToSleep } from '../process/sync.ts';
 import { findProcess, nextProcess } from '../process/table.ts';
-import { findThread } from '../process/thread.ts';
+import { findThread, Restart } from '../process/thread.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
-import { runningThread } from '../sched/scheduler.ts';
+import { runningThread, sleep } from '../sched/scheduler.ts';
 
 const INIT_PID = 1;
 const SIGNAL_SET_BYTES = 8n;
+const sender = embed(SignalInfo);
 
 /** EPERM unless the caller is root or the target is the caller's own. */
 function maySignal(caller: Process, target: Process): boolean {
@@ -40,7 +63,7 @@ export function kill(frame: VirtAddr): Result<u64> {
 function killOne(caller: Process, target: Process | null, signal: u32): Result<u64> {
   if (target === null) return err(Errno.ESRCH);
   if (!maySignal(caller, target)) return err(Errno.EPERM);
-  if (signal !== 0) sendSignal(target, signal);
+  if (signal !== 0) sendSignal(target, signal, describeSignal(sender, SignalCode.USER, caller.pid, caller.uid, 0));
   return ok(0n);
 }
 
@@ -82,8 +105,10 @@ function killThread(pid: u32, tid: i32, signal: u32): Result<u64> {
   const target = thread === null ? null : thread.process;
   if (thread === null || target === null || !isAlive(target)) return err(Errno.ESRCH);
   if (pid !== 0 && target.pid !== pid) return err(Errno.ESRCH);
-  if (!maySignal(runningThread()!.process!, target)) return err(Errno.EPERM);
-  if (signal !== 0) sendThreadSignal(thread, signal);
+  const caller = runningThread()!.process!;
+  if (!maySignal(caller, target)) return err(Errno.EPERM);
+  const info = describeSignal(sender, SignalCode.TKILL, caller.pid, caller.uid, 0);
+  if (signal !== 0) sendThreadSignal(thread, signal, info);
   return ok(0n);
 }
 
@@ -92,10 +117,7 @@ const ACTION_WORDS = 4;
 const ACTION_BYTES = 32n;
 const action = array(u64, ACTION_WORDS);
 
-/**
- * rt_sigaction(signal, action, old action, set size). EINVAL: not a signal, or a change for SIGKILL or SIGSTOP.
- * ENOSYS: a handler of the program's own, which this kernel cannot run.
- */
+/** rt_sigaction(signal, action, old action, set size). EINVAL: not a signal, or a change for SIGKILL or SIGSTOP. */
 export function rtSigaction(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const signal = u32(registers.rdi);
@@ -105,7 +127,6 @@ export function rtSigaction(frame: VirtAddr): Result<u64> {
   if (isChange) {
     const copied = copyIn(addressOf(action), userPtr<u64>(registers.rsi), ACTION_BYTES);
     if (!copied.ok) return err(copied.error);
-    if (action[0]! > SIG_IGN) return err(Errno.ENOSYS);
   }
   const exchanged = exchangeAction(runningThread()!.process!, signal, isChange, registers.rdx);
   return exchanged.ok ? ok(0n) : err(exchanged.error);
@@ -156,12 +177,80 @@ export function rtSigprocmask(frame: VirtAddr): Result<u64> {
     const stored = writeUser64(userPtr<u64>(registers.rdx), old);
     if (!stored.ok) return err(stored.error);
   }
-  thread.signalMask = u64(mask & ~UNBLOCKABLE);
-  releasePending(thread);
+  setSignalMask(thread, mask);
   return ok(0n);
 }
 
 function changedMask(old: u64, how: u32, set: u64): u64 {
   if (how === MaskChange.BLOCK) return u64(old | set);
   return how === MaskChange.UNBLOCK ? u64(old & ~set) : set;
+}
+
+/** rt_sigpending(set, set size) */
+export function rtSigpending(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  if (registers.rsi > SIGNAL_SET_BYTES) return err(Errno.EINVAL);
+  const thread = runningThread()!;
+  const stored = writeUser64(userPtr<u64>(registers.rdi), u64(pendingSignalsOf(thread) & thread.signalMask));
+  return stored.ok ? ok(0n) : err(stored.error);
+}
+
+/** rt_sigsuspend(mask, set size): EINTR once a handler has run or the process is to end. */
+export function rtSigsuspend(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  if (registers.rsi !== SIGNAL_SET_BYTES) return err(Errno.EINVAL);
+  const mask = readUser64(userPtr<u64>(registers.rdi));
+  if (!mask.ok) return mask;
+  const thread = runningThread()!;
+  thread.replacedMask = thread.signalMask;
+  thread.isMaskReplaced = true;
+  setSignalMask(thread, mask.value);
+  return pause(frame);
+}
+
+/** pause(): EINTR, as rt_sigsuspend with the mask in force. */
+export function pause(_frame: VirtAddr): Result<u64> {
+  const thread = runningThread()!;
+  while (!isInterrupted(thread)) {
+    prepareToSleep(thread, true);
+    sleep();
+    finishWaiting(thread);
+  }
+  thread.restart = Restart.WITHOUT_HANDLER;
+  return err(Errno.EINTR);
+}
+
+/** rt_sigreturn(): the end of a handler. A frame that cannot be loaded is a SIGSEGV. */
+export function rtSigreturn(frame: VirtAddr): Result<u64> {
+  const thread = runningThread()!;
+  const left = leaveHandler(thread);
+  if (!left.ok) forceSignal(thread, Signal.SIGSEGV, SignalCode.KERNEL);
+  return ok(TrapFrame.at(frame).rax);
+}
+
+/** `stack_t` of sigaltstack(2). */
+const StackDescription = struct({ base: f64, flags: f32, _padding: f32, size: f64 });
+const STACK_BYTES = 24n;
+const stack = embed(StackDescription);
+
+/** sigaltstack(new stack, old stack) */
+export function sigaltstack(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const thread = runningThread()!;
+  const base = thread.alternateStack;
+  const size = thread.alternateStackSize;
+  const flags = alternateStackFlags(thread, registers.rsp);
+  if (registers.rdi !== 0n) {
+    const copied = copyIn(addressOf(stack), userPtr<u64>(registers.rdi), STACK_BYTES);
+    if (!copied.ok) return err(copied.error);
+    const set = setAlternateStack(thread, registers.rsp, stack.base, stack.flags, stack.size);
+    if (!set.ok) return err(set.error);
+  }
+  if (registers.rsi === 0n) return ok(0n);
+  stack.base = base;
+  stack.flags = flags;
+  stack._padding = 0;
+  stack.size = size;
+  const stored = copyOut(userPtr<u64>(registers.rsi), addressOf(stack), STACK_BYTES);
+  return stored.ok ? ok(0n) : err(stored.error);
 }

@@ -4,6 +4,7 @@ import { copyIn, copyOut } from '../memory/user-copy.ts';
 import { processorTicks } from '../process/pcb.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
 import { finishWaiting, prepareToSleep } from '../process/sync.ts';
+import { Restart } from '../process/thread.ts';
 import { monotonicTime, NANOSECONDS, TICK_HZ } from '../processor/clock.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep } from '../sched/scheduler.ts';
@@ -37,30 +38,6 @@ export function deadlineAfter(duration: u64): u64 {
   return u64(monotonicTime() + duration);
 }
 
-/** nanosleep(duration, remainder). EINTR: the remainder is stored, if wanted. */
-export function nanosleep(frame: VirtAddr): Result<u64> {
-  const registers = TrapFrame.at(frame);
-  const duration = readTimespec(registers.rdi);
-  if (!duration.ok) return duration;
-  const deadline = deadlineAfter(duration.value);
-  const thread = runningThread()!;
-  armTimer(thread, deadline);
-  prepareToSleep(thread, true);
-  while (!thread.timedOut && !isInterrupted(thread)) {
-    sleep();
-    prepareToSleep(thread, true);
-  }
-  finishWaiting(thread);
-  disarmTimer(thread);
-  if (thread.timedOut) return ok(0n);
-  const now = monotonicTime();
-  if (registers.rsi !== 0n) {
-    const stored = writeTimespec(registers.rsi, now < deadline ? u64(deadline - now) : 0n);
-    if (!stored.ok) return stored;
-  }
-  return err(Errno.EINTR);
-}
-
 /** CLOCK_* of clock_gettime(2). There is no calendar clock: CLOCK_REALTIME counts from the machine's start. */
 const Clock = {
   REALTIME: 0,
@@ -72,6 +49,49 @@ const Clock = {
   MONOTONIC_COARSE: 6,
   BOOTTIME: 7,
 } as const;
+
+/** nanosleep(duration, remainder). EINTR: the remainder is stored, if wanted. */
+export function nanosleep(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const duration = readTimespec(registers.rdi);
+  return duration.ok ? sleepUntil(deadlineAfter(duration.value), registers.rsi) : duration;
+}
+
+const TIMER_ABSTIME = 1n;
+
+/** clock_nanosleep(clock, flags, time, remainder), by clocks that count real time. */
+export function clockNanosleep(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const clock = u32(registers.rdi);
+  if (clock !== Clock.REALTIME && clock !== Clock.MONOTONIC && clock !== Clock.BOOTTIME) return err(Errno.EINVAL);
+  const time = readTimespec(registers.rdx);
+  if (!time.ok) return time;
+  if ((registers.rsi & TIMER_ABSTIME) === 0n) return sleepUntil(deadlineAfter(time.value), registers.r10);
+  const thread = runningThread()!;
+  const slept = sleepUntil(time.value, 0n);
+  if (!slept.ok) thread.restart = Restart.WITHOUT_HANDLER;
+  return slept;
+}
+
+/** Sleeps until a time of the monotonic clock. EINTR: what was left is stored at `remainderAt`, unless that is 0. */
+function sleepUntil(deadline: u64, remainderAt: u64): Result<u64> {
+  const thread = runningThread()!;
+  armTimer(thread, deadline);
+  prepareToSleep(thread, true);
+  while (!thread.timedOut && !isInterrupted(thread)) {
+    sleep();
+    prepareToSleep(thread, true);
+  }
+  finishWaiting(thread);
+  disarmTimer(thread);
+  if (thread.timedOut) return ok(0n);
+  const now = monotonicTime();
+  if (remainderAt !== 0n) {
+    const stored = writeTimespec(remainderAt, now < deadline ? u64(deadline - now) : 0n);
+    if (!stored.ok) return stored;
+  }
+  return err(Errno.EINTR);
+}
 
 /** clock_gettime(clock, time) */
 export function clockGettime(frame: VirtAddr): Result<u64> {
