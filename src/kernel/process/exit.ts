@@ -1,5 +1,5 @@
 /** The end of threads and processes. All causes meet here: exit, exit_group, fatal signals, faults, execve. */
-import { u32, userPtr } from '#dialect';
+import { u32, u64, userPtr } from '#dialect';
 import { print } from '../console/print.ts';
 import { loadKernelSpace, releaseAddressSpace } from '../memory/address-space.ts';
 import { writeUser32 } from '../memory/user-copy.ts';
@@ -8,7 +8,7 @@ import { futexWake, NO_FUTEX_MASK } from '../sched/futex.ts';
 import { exitRunningThread, runningThread, wakeThread } from '../sched/scheduler.ts';
 import { disarmTimer } from '../sched/timer-queue.ts';
 import { changeProcessState, linkChild, type Process, ProcessState, unlinkChild, unlinkThread } from './pcb.ts';
-import { SA_NOCLDWAIT, SIG_IGN, Signal, sendExitSignal } from './signal-delivery.ts';
+import { findReceivers, SA_NOCLDWAIT, SIG_IGN, Signal, sendExitSignal } from './signal-delivery.ts';
 import { unlinkWaiter, wakeAll } from './sync.ts';
 import { findProcess, freeProcess, removeProcess } from './table.ts';
 import { Attention, raiseAttention, removeThread, type Thread } from './thread.ts';
@@ -54,8 +54,13 @@ export function exitThread(status: u32): never {
   unlinkThread(process, thread);
   thread.process = null;
   if (process.firstThread === null) finishProcess(process, status);
-  else wakeAll(process.threadExits);
+  else leaveOthers(process, thread);
   exitRunningThread();
+}
+
+function leaveOthers(process: Process, thread: Thread): void {
+  findReceivers(process, u64(~thread.signalMask));
+  wakeAll(process.threadExits);
 }
 
 /** CLONE_CHILD_CLEARTID: zeroes the word and wakes one waiter, if the memory has other users. A bad address is nobody's. */

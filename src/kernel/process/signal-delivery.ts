@@ -95,12 +95,16 @@ export function isIgnored(process: Process, signal: u32): boolean {
   return handler === SIG_DFL && defaultSignalAction(signal) === SignalDefault.IGNORE;
 }
 
-/** A thread that lets the signal through, or null. */
+/** The oldest thread that lets the signal through, or null. */
 function receiverOf(process: Process, signal: u32): Thread | null {
   const bit = signalBit(signal);
+  let receiver: Thread | null = null;
   let thread = process.firstThread;
-  while (thread !== null && (thread.signalMask & bit) !== 0n) thread = thread.nextInProcess;
-  return thread;
+  while (thread !== null) {
+    if ((thread.signalMask & bit) === 0n) receiver = thread;
+    thread = thread.nextInProcess;
+  }
+  return receiver;
 }
 
 /** Sends a signal to a process. Init takes only what it has a handler for; a zombie takes nothing. */
@@ -286,8 +290,8 @@ export function setSignalMask(thread: Thread, mask: u64): void {
   if (process !== null) findReceivers(process, u64(thread.signalMask & ~old));
 }
 
-/** Hands pending signals of a process to threads that let them through. */
-function findReceivers(process: Process, signals: u64): void {
+/** Hands pending signals of a process to threads that let them through, when others no longer can. */
+export function findReceivers(process: Process, signals: u64): void {
   const orphans = u64(process.pendingSignals & signals);
   if (orphans === 0n) return;
   for (let signal: u32 = 1; signal <= SIGNAL_COUNT; signal++) {

@@ -149,7 +149,7 @@ function stackFor(thread: Thread, action: SignalAction, stack: u64): u64 {
   return u64(stack - RED_ZONE);
 }
 
-/** EFAULT: the frame cannot be stored, or there is nowhere to go on or to come back to. */
+/** Handlers begin with a new program's FPU state. EFAULT: the frame cannot be stored, or there is nowhere to go on or to come back to. */
 function enterHandler(thread: Thread, signal: u32, action: SignalAction): Result<void> {
   const frame = frameBelow(thread.kernelStack);
   const registers = TrapFrame.at(frame);
@@ -166,6 +166,8 @@ function enterHandler(thread: Thread, signal: u32, action: SignalAction): Result
   if (!saved.ok) return saved;
   const stored = copyOut(userPtr<u64>(place), addressOf(image), u64(SignalFrame.size));
   if (!stored.ok) return stored;
+  resetFpuArea(thread);
+  cpu.fxrstor(area);
   registers.rdi = u64(signal);
   registers.rsi = u64(place + INFO_OFFSET);
   registers.rdx = u64(place + CONTEXT_OFFSET);

@@ -24,6 +24,7 @@ import { forceSignal, Signal } from '../process/signal-delivery.ts';
 import { SignalCode } from '../process/signal-info.ts';
 import { accountTick, runningThread } from '../sched/scheduler.ts';
 import { expireTimers } from '../sched/timer-queue.ts';
+import { simdCode, x87Code } from './fpu-exceptions.ts';
 import { loadInterruptTable, setGate, Vector } from './interrupts.ts';
 import { endInterrupt } from './local-apic.ts';
 import { InterruptStack } from './segments.ts';
@@ -150,13 +151,13 @@ const protection = isrWithCode((frame: VirtAddr) =>
 );
 const pageFault = isrWithCode((frame: VirtAddr) => handlePageFault(frame));
 const floatingPoint = isr((frame: VirtAddr) =>
-  raise(frame, 'x87 error', 16n, Signal.SIGFPE, SignalCode.FLOATING_INVALID),
+  raise(frame, 'x87 error', 16n, Signal.SIGFPE, x87Code(runningThread()!)),
 );
 const alignment = isrWithCode((frame: VirtAddr) =>
   raise(frame, 'alignment check', ALIGNMENT_VECTOR, Signal.SIGBUS, SignalCode.MISALIGNED),
 );
 const simdException = isr((frame: VirtAddr) =>
-  raise(frame, 'SIMD error', 19n, Signal.SIGFPE, SignalCode.FLOATING_INVALID),
+  raise(frame, 'SIMD error', 19n, Signal.SIGFPE, simdCode(runningThread()!)),
 );
 const timer = isr((frame: VirtAddr) => handleTimer(frame));
 const serial = isr((frame: VirtAddr) => handleSerial(frame));

@@ -1,6 +1,8 @@
 /* sigaction in its forms, masks, alternate stacks, faults, interrupted calls and default actions. */
 #include "check.h"
 #include <setjmp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -92,12 +94,39 @@ static int flags_after(void) {
   return (flags & 0x3000) != 0;
 }
 
+/* Divides by zero, and overflows, with the exception unmasked. */
+static void simd_division(void) {
+  unsigned control = 0x1f80 & ~0x200;
+  double one = 1, zero = 0;
+  __asm__ volatile("ldmxcsr %0\n\tmovsd %1, %%xmm0\n\tdivsd %2, %%xmm0" : : "m"(control), "m"(one), "m"(zero) : "xmm0");
+}
+static void x87_overflow(void) {
+  unsigned short control = 0x37f & ~8;
+  float huge = 1e38f, result;
+  __asm__ volatile("fldcw %1\n\tflds %2\n\tfmuls %2\n\tfstps %0\n\tfwait" : "=m"(result) : "m"(control), "m"(huge));
+}
+
+/* The signal comes from the other thread while this one only counts. */
+static volatile pthread_t receiver;
+static void note_thread(int number) { seen = number + 100 * (pthread_self() == receiver); }
+static void *send_to_receiver(void *unused) {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, NULL);
+  pthread_kill(receiver, SIGUSR2);
+  while (seen == 0) sched_yield();
+  seen = 0;
+  kill(getpid(), SIGUSR2);
+  while (seen == 0) sched_yield();
+  return unused;
+}
+
 /* A child that signals its parent after a while, and ends a while later. */
 static pid_t signal_later(int number) {
   fflush(stdout);
   pid_t child = fork();
   if (child != 0) return child;
-  struct timespec while_ = { 0, 20000000 };
+  struct timespec while_ = { 0, 50000000 };
   nanosleep(&while_, NULL);
   kill(getppid(), number);
   nanosleep(&while_, NULL);
@@ -164,6 +193,8 @@ int main(void) {
   if (!sigsetjmp(escape, 1)) divide_by_zero();
   if (!sigsetjmp(escape, 1)) __asm__ volatile("ud2");
   if (!sigsetjmp(escape, 1)) __asm__ volatile("int3");
+  if (!sigsetjmp(escape, 1)) simd_division();
+  if (!sigsetjmp(escape, 1)) x87_overflow();
   install_info(SIGILL, skip_instruction, 0);
   long result;
   __asm__ volatile("ud2" : "=a"(result) : "a"(1));
@@ -187,10 +218,23 @@ int main(void) {
                      : : : "rax", "rcx", "r11", "rdi", "rsi", "memory");
   });
 
+  install(SIGUSR2, note_thread, 0);
+  receiver = pthread_self();
+  seen = 0;
+  pthread_t helper;
+  pthread_create(&helper, NULL, send_to_receiver, NULL);
+  pthread_join(helper, NULL);
+  printf("taken in the right thread: %d\n", seen);
+
   install(SIGUSR1, count, 0);
   seen = 0;
   int status;
   pid_t child = signal_later(SIGUSR1);
+  while (seen == 0) continue;
+  printf("interrupted computation: %d\n", seen);
+  waitpid(child, &status, 0);
+  seen = 0;
+  child = signal_later(SIGUSR1);
   REPORT(waitpid(child, &status, 0));
   printf("seen %d\n", seen);
   waitpid(child, &status, 0);
@@ -236,7 +280,7 @@ int main(void) {
   child = fork();
   if (child == 0) {
     raise(SIGSTOP);
-    struct timespec while_ = { 0, 20000000 };
+    struct timespec while_ = { 0, 50000000 };
     nanosleep(&while_, NULL);
     _exit(4);
   }
