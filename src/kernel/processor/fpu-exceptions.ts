@@ -1,6 +1,7 @@
 /** What a floating-point exception was about, as si_code says it (sigaction(2)). */
 import { cpu, type i32, mem, u32, virt } from '#dialect';
 import { fpuAreaOf } from '../memory/kernel-stacks.ts';
+import { MXCSR_OFFSET } from '../process/creation.ts';
 import { SignalCode } from '../process/signal-info.ts';
 import type { Thread } from '../process/thread.ts';
 
@@ -8,7 +9,6 @@ import type { Thread } from '../process/thread.ts';
 const Exception = { INVALID: 1, DENORMAL: 2, DIVISION: 4, OVERFLOW: 8, UNDERFLOW: 16, INEXACT: 32 } as const;
 const EXCEPTIONS = 0x3f;
 const STATUS_OFFSET = 2n;
-const MXCSR_OFFSET = 24n;
 
 /** The code for an x87 exception (#MF) of the running thread. */
 export function x87Code(thread: Thread): i32 {
