@@ -9,6 +9,7 @@ import { freeFrameCount, openFrames, reserveRange, resetFrames } from './memory/
 import { initializeKernelSpace } from './memory/kernel-space.ts';
 import { directMap, KERNEL_BASE } from './memory/layout.ts';
 import { createInitProcess } from './process/creation.ts';
+import { clearBootCurrent, getThreadTid, setBootCurrent } from './process/mod.ts';
 import { calibrateClocks, startTicking, tscFrequency } from './processor/clock.ts';
 import { initializeFeatures } from './processor/features.ts';
 import { routeSerialInterrupt } from './processor/io-apic.ts';
@@ -41,6 +42,7 @@ export function kernelMain(protocol: u32, information: u64): never {
   startFirstProgram();
   print`[KERNEL] Boot sequence complete!\nBOOTOK\n`;
   startTicking();
+  clearBootCurrent();
   runIdle();
 }
 
@@ -81,7 +83,10 @@ function initializeInterrupts(): void {
   print`[CLOCK] TSC ${u64(tscFrequency() / 1_000_000n)} MHz\n`;
 }
 
-/** Makes init from the command line's words, or from the default path; without one there is nothing to run. */
+/**
+ * Makes init from the command line's words, or from the default path; without one there is nothing to run. Until the
+ * scheduler has a current thread the kernel acts for init.
+ */
 function startFirstProgram(): void {
   print`[BOOTSTRAP] Stage 4: Processes\n`;
   const words = initWordCount();
@@ -91,7 +96,8 @@ function startFirstProgram(): void {
   else initPointers[0] = path;
   const created = createInitProcess(path, lengthOf(path), addressOf(initPointers));
   if (created.ok) {
-    print`[PROCESS] Created init process with PID ${created.value.pid}\n`;
+    setBootCurrent(created.value.pid, created.value.pid);
+    print`[PROCESS] Created init process with PID ${getThreadTid()}\n`;
     return;
   }
   print`[PROCESS] init could not be started: error ${created.error}\n`;
