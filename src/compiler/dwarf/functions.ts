@@ -5,7 +5,14 @@ import { DW_RLE, DW_TAG } from './constants.ts';
 import type { PlacedFunction } from './debug-sections.ts';
 import { Entry } from './entries.ts';
 import { fileNumber } from './lines.ts';
-import { frameBase, type LocationLists, placeExpression, slotExpression, tidyRanges } from './locations.ts';
+import {
+  frameBase,
+  type LocationLists,
+  listSection,
+  placeExpression,
+  slotExpression,
+  tidyRanges,
+} from './locations.ts';
 import { setType } from './types.ts';
 
 /** .debug_rnglists with one unit's lists. */
@@ -26,13 +33,7 @@ export class RangeLists {
   }
 
   bytes(): Uint8Array {
-    const out = new ByteWriter()
-      .u32(this.#body.length + 8)
-      .u16(5)
-      .u8(8)
-      .u8(0)
-      .u32(0);
-    return out.append(this.#body.bytes()).bytes();
+    return listSection(this.#body);
   }
 }
 

@@ -52,14 +52,19 @@ export class LocationLists {
   }
 
   bytes(): Uint8Array {
-    const out = new ByteWriter()
-      .u32(this.#body.length + 8)
-      .u16(5)
-      .u8(8)
-      .u8(0)
-      .u32(0);
-    return out.append(this.#body.bytes()).bytes();
+    return listSection(this.#body);
   }
+}
+
+/** A .debug_loclists or .debug_rnglists section of one unit without an offset table (DWARF 5, 7.28 and 7.29). */
+export function listSection(body: ByteWriter): Uint8Array {
+  const out = new ByteWriter()
+    .u32(body.length + 8)
+    .u16(5)
+    .u8(8)
+    .u8(0)
+    .u32(0);
+  return out.append(body.bytes()).bytes();
 }
 
 /** Ranges of one variable in ascending order, empty ones left out, equal neighbours united. */
