@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { mem, virt } from '../../src/compiler/library/index.ts';
+import { VerdigrisCall } from '../../src/kernel/abi/calls.ts';
 import { setInitramfs } from '../../src/kernel/initramfs/cpio.ts';
 import { addressSpaceCount } from '../../src/kernel/memory/address-space.ts';
 import { allocateFrame, freeFrameCount, releaseFrame } from '../../src/kernel/memory/frames.ts';
@@ -9,7 +10,7 @@ import { findProcess, processCount } from '../../src/kernel/process/table.ts';
 import { findThread, type Thread, ThreadState, threadCount } from '../../src/kernel/process/thread.ts';
 import { frameBelow, TrapFrame } from '../../src/kernel/processor/trap-frame.ts';
 import { dispatchSystemCall } from '../../src/kernel/syscall/dispatch.ts';
-import { SystemCall, VerdigrisCall } from '../../src/kernel/syscall/numbers.ts';
+import { SystemCall } from '../../src/kernel/syscall/numbers.ts';
 import { archive } from '../system/images.ts';
 import { program } from './elf-program.ts';
 import { type FakeMachine, startMachine, unwrap } from './fake-machine.ts';

@@ -14,6 +14,7 @@ import {
   type VirtAddr,
   virt,
 } from '#dialect';
+import { NAME_LENGTH } from '../abi/process.ts';
 import { findFile, foundFile, isFoundExecutable, isFoundRegular } from '../initramfs/cpio.ts';
 import {
   type AddressSpace,
@@ -29,7 +30,7 @@ import { prepareFirstSwitch } from '../sched/switch.ts';
 import { argumentVector, buildStack, environmentVector, measureVector } from './exec-stack.ts';
 import { clearTidAddress, completeVfork, exitThread, killThread } from './exit.ts';
 import { checkProgram, LoadedProgram, loadProgram } from './loader.ts';
-import { changeProcessState, linkThread, NAME_LENGTH, type Process, ProcessState, reserveThread } from './pcb.ts';
+import { changeProcessState, linkThread, type Process, ProcessState, reserveThread } from './pcb.ts';
 import { isKilled, SIG_DFL, SIG_IGN } from './signal-delivery.ts';
 import { finishWaiting, prepareToWait } from './sync.ts';
 import { addProcess, allocPid, freeProcess, reserveProcess } from './table.ts';

@@ -1,5 +1,6 @@
 /** fork, vfork and clone: one operation that shares or copies each part of the caller. */
 import { addressOf, array, assert, cpu, Errno, err, mem, ok, type Result, u32, u64, userPtr, virt } from '#dialect';
+import { NAME_LENGTH } from '../abi/process.ts';
 import { print } from '../console/print.ts';
 import {
   Access,
@@ -20,7 +21,6 @@ import {
   changeProcessState,
   linkChild,
   linkThread,
-  NAME_LENGTH,
   type Process,
   ProcessState,
   reserveThread,

@@ -1,5 +1,6 @@
 /** The process control block: what a process is, apart from its threads and its memory. */
 import { Atomic32, array, Errno, embed, err, ok, type Result, u8, u32, u64 } from '#dialect';
+import { NAME_LENGTH } from '../abi/process.ts';
 import type { AddressSpace } from '../memory/address-space.ts';
 import { SignalInfo } from './signal-info.ts';
 import { WaitQueue } from './sync.ts';
@@ -8,9 +9,6 @@ import { MAX_THREADS_PER_PROCESS, SIGNAL_COUNT, type Thread } from './thread.ts'
 /** Free -> Creating -> Alive -> Zombie -> Free, by compare-and-set. A process is a zombie once its last thread is gone. */
 export const ProcessState = { Free: 0, Creating: 1, Alive: 2, Zombie: 3 } as const;
 export type ProcessState = (typeof ProcessState)[keyof typeof ProcessState];
-
-/** Bytes of a name, terminator included (TASK_COMM_LEN). */
-export const NAME_LENGTH = 16;
 
 /** What rt_sigaction stores for a signal. `handler` is 0 for the default, 1 to ignore, else a user address. */
 export class SignalAction {

@@ -1,9 +1,10 @@
 /** The system calls this kernel has, by number. What is not here is ENOSYS. */
 import { Errno, err, type Result, sparseTable, u32, u64, type VirtAddr } from '#dialect';
+import { VERDIGRIS_CALLS, VerdigrisCall } from '../abi/calls.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import * as io from './io-calls.ts';
 import * as memory from './memory-calls.ts';
-import { SystemCall, VerdigrisCall } from './numbers.ts';
+import { SystemCall } from './numbers.ts';
 import * as process from './process-calls.ts';
 import * as signal from './signal-calls.ts';
 import * as thread from './thread-calls.ts';
@@ -69,11 +70,16 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.set_robust_list, thread.setRobustList],
 ]);
 
+const OWN_CALLS = 17;
+const ownCalls = sparseTable<SystemCallHandler>(OWN_CALLS, notImplemented, [
+  [VerdigrisCall.process_query - VERDIGRIS_CALLS, verdigris.processQuery],
+  [VerdigrisCall.thread_query - VERDIGRIS_CALLS, verdigris.threadQuery],
+]);
+
 function handlerOf(number: u64): SystemCallHandler {
   if (number < u64(LINUX_CALLS)) return linuxCalls[u32(number)]!;
-  if (number === u64(VerdigrisCall.process_query)) return verdigris.processQuery;
-  if (number === u64(VerdigrisCall.thread_query)) return verdigris.threadQuery;
-  return notImplemented;
+  const own = u64(number - u64(VERDIGRIS_CALLS));
+  return own < u64(OWN_CALLS) ? ownCalls[u32(own)]! : notImplemented;
 }
 
 /** Runs the call that a frame holds; its value, or minus its error number, goes to the frame's RAX. */

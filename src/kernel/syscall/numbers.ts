@@ -49,9 +49,3 @@ export const SystemCall = {
   tgkill: 234,
   set_robust_list: 273,
 } as const;
-
-/** Verdigris's own queries, in a range that Linux leaves unused; see verdigris.ts. */
-export const VerdigrisCall = {
-  process_query: 0x5600,
-  thread_query: 0x5601,
-} as const;

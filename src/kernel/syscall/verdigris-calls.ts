@@ -2,24 +2,10 @@
  * What only this kernel can tell: which processes and threads there are. Each call describes the next one above a given
  * id, so a list is read while it changes without missing what stays.
  */
-import {
-  addressOf,
-  array,
-  embed,
-  err,
-  f32,
-  f64,
-  ok,
-  type Result,
-  struct,
-  u8,
-  u32,
-  u64,
-  userPtr,
-  type VirtAddr,
-} from '#dialect';
+import { addressOf, embed, err, ok, type Result, type u8, u32, u64, userPtr, type VirtAddr } from '#dialect';
+import { NAME_LENGTH, ProcessRecord, ThreadRecord } from '../abi/process.ts';
 import { copyOut } from '../memory/user-copy.ts';
-import { NAME_LENGTH, type Process, ProcessState, processorTicks } from '../process/pcb.ts';
+import { type Process, ProcessState, processorTicks } from '../process/pcb.ts';
 import { findProcess, nextProcess } from '../process/table.ts';
 import { type Thread, ThreadState } from '../process/thread.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
@@ -29,22 +15,6 @@ const RUNNING = 82;
 const SLEEPING = 83;
 const STOPPED = 84;
 const ZOMBIE = 90;
-
-/** The programs' side of this layout is src/user/runtime/verdigris.ts. */
-const ProcessRecord = struct({
-  pid: f32,
-  parent: f32,
-  group: f32,
-  session: f32,
-  state: f32,
-  threads: f32,
-  exitStatus: f32,
-  user: f32,
-  residentPages: f64,
-  ticks: f64,
-  name: array(u8, NAME_LENGTH),
-});
-const ThreadRecord = struct({ tid: f32, pid: f32, state: f32, priority: f32, ticks: f64 });
 
 const processRecord = embed(ProcessRecord);
 const threadRecord = embed(ThreadRecord);

@@ -1,26 +1,8 @@
 /** The process and thread lists, by the system calls that only Verdigris has. */
-import { addressOf, array, embed, f32, f64, struct, syscall, u8, u32, u64 } from '#dialect';
+import { addressOf, embed, syscall, u8, u32, u64 } from '#dialect';
+import { VerdigrisCall } from '../../kernel/abi/calls.ts';
+import { NAME_LENGTH, ProcessRecord, ThreadRecord } from '../../kernel/abi/process.ts';
 import { print, printByte, printColumn } from './print.ts';
-
-const PROCESS_QUERY = 0x5600n;
-const THREAD_QUERY = 0x5601n;
-const NAME_LENGTH = 16;
-
-/** The kernel's side of these layouts is src/kernel/syscall/verdigris-calls.ts. */
-const ProcessRecord = struct({
-  pid: f32,
-  parent: f32,
-  group: f32,
-  session: f32,
-  state: f32,
-  threads: f32,
-  exitStatus: f32,
-  user: f32,
-  residentPages: f64,
-  ticks: f64,
-  name: array(u8, NAME_LENGTH),
-});
-const ThreadRecord = struct({ tid: f32, pid: f32, state: f32, priority: f32, ticks: f64 });
 
 const processRecord = embed(ProcessRecord);
 const threadRecord = embed(ThreadRecord);
@@ -30,7 +12,7 @@ export function printProcesses(): void {
   print`  PID  PPID S THREADS PAGES NAME\n`;
   let pid: u32 = 0;
   for (;;) {
-    pid = u32(syscall(PROCESS_QUERY, u64(pid), addressOf(processRecord)));
+    pid = u32(syscall(u64(VerdigrisCall.process_query), u64(pid), addressOf(processRecord)));
     if (pid === 0) return;
     printColumn(processRecord.pid, 5);
     printColumn(processRecord.parent, 6);
@@ -52,7 +34,7 @@ export function printThreads(pid: u32): void {
   print`  TID   PID S PRIORITY  TICKS\n`;
   let tid: u32 = 0;
   for (;;) {
-    tid = u32(syscall(THREAD_QUERY, u64(pid), u64(tid), addressOf(threadRecord)));
+    tid = u32(syscall(u64(VerdigrisCall.thread_query), u64(pid), u64(tid), addressOf(threadRecord)));
     if (tid === 0) return;
     printColumn(threadRecord.tid, 5);
     printColumn(threadRecord.pid, 6);
@@ -68,7 +50,7 @@ export function printThreads(pid: u32): void {
 export function forEachProcess(visit: (pid: u32) => void): void {
   let pid: u32 = 0;
   for (;;) {
-    pid = u32(syscall(PROCESS_QUERY, u64(pid), addressOf(processRecord)));
+    pid = u32(syscall(u64(VerdigrisCall.process_query), u64(pid), addressOf(processRecord)));
     if (pid === 0) return;
     visit(pid);
   }
