@@ -72,6 +72,25 @@ invlpg [rdi]
 iretq
 sysretq
 syscall
+movupd xmm2, [rdi + rcx*8]
+movapd [rsi], xmm11
+movsd xmm0, [rdi + 8]
+movsd [rdi + 8], xmm0
+addpd xmm0, xmm9
+sqrtsd xmm8, xmm1
+cmppd xmm1, xmm2, 1
+movmskpd eax, xmm1
+cvtsi2sd xmm3, rax
+cvttsd2si rcx, xmm3
+movdqu xmm4, [rsi + rax]
+pcmpeqb xmm4, xmm5
+pmovmskb edx, xmm4
+pshufd xmm6, xmm7, 0x4e
+psrldq xmm6, 8
+movd xmm1, esi
+movq rax, xmm1
+movq xmm1, rax
+movq xmm1, qword ptr [rdi]
 int3
 ud2
 leave

@@ -1,5 +1,13 @@
 import { EncodingError } from './encode.ts';
-import type { FarOperand, ImmediateOperand, MemoryOperand, Operand, RegisterOperand, Width } from './operands.ts';
+import type {
+  FarOperand,
+  ImmediateOperand,
+  MemoryOperand,
+  Operand,
+  RegisterOperand,
+  SpecialRegisterOperand,
+  Width,
+} from './operands.ts';
 
 /** What names mean in one template. */
 export interface SymbolScope {
@@ -34,7 +42,15 @@ const registers: ReadonlyMap<string, RegisterOperand> = (() => {
 })();
 
 const segmentNames = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
-const sizes: Readonly<Record<string, Width | 0>> = { byte: 8, word: 16, dword: 32, qword: 64, fword: 0, tbyte: 0 };
+const sizes: Readonly<Record<string, Width | 0>> = {
+  byte: 8,
+  word: 16,
+  dword: 32,
+  qword: 64,
+  fword: 0,
+  tbyte: 0,
+  xmmword: 0,
+};
 
 /** Splits at commas outside brackets and quotes. */
 export function splitOperands(text: string): string[] {
@@ -56,7 +72,7 @@ export function splitOperands(text: string): string[] {
 
 /** One operand; `branch` says that a bare name is a jump target. */
 export function parseOperand(text: string, scope: SymbolScope, branch: boolean): Operand {
-  const special = systemRegister(text) ?? registers.get(text.toLowerCase()) ?? placeholder(text, scope);
+  const special = specialRegister(text) ?? registers.get(text.toLowerCase()) ?? placeholder(text, scope);
   if (special) return special;
   if (text.includes('[')) return parseMemory(text, scope);
   const far = /^([^:]+):([^:]+)$/.exec(text);
@@ -68,12 +84,18 @@ export function parseOperand(text: string, scope: SymbolScope, branch: boolean):
   return parseExpression(text.replace(/^offset\s+/i, ''), scope);
 }
 
-function systemRegister(text: string): Operand | undefined {
+const numberedKinds: Readonly<Record<string, SpecialRegisterOperand['kind']>> = {
+  cr: 'control',
+  dr: 'debug',
+  xmm: 'xmm',
+};
+
+function specialRegister(text: string): Operand | undefined {
   const name = text.toLowerCase();
   const segment = segmentNames.indexOf(name);
   if (segment >= 0) return { kind: 'segment', register: segment };
-  const match = /^(c|d)r(\d+)$/.exec(name);
-  return match ? { kind: match[1] === 'c' ? 'control' : 'debug', register: Number(match[2]) } : undefined;
+  const match = /^(cr|dr|xmm)(\d|1[0-5])$/.exec(name);
+  return match ? { kind: numberedKinds[match[1]!]!, register: Number(match[2]) } : undefined;
 }
 
 /** `{name}` or `{name.32}` */

@@ -1,5 +1,5 @@
 import { type Encoding, encodings } from './encodings.ts';
-import type { ImmediateOperand, MemoryOperand, Operand, RegisterOperand } from './operands.ts';
+import type { ImmediateOperand, MemoryOperand, Operand, RegisterOperand, SpecialRegisterOperand } from './operands.ts';
 
 /**
  * A field of the code that waits for an address. absolute: symbol + addend, `signed` when the processor sign-extends
@@ -116,6 +116,11 @@ function matchesFixed(pattern: string, operand: Operand, width: number): boolean
       return operand.kind === 'control';
     case 'dreg':
       return operand.kind === 'debug';
+    case 'x':
+    case 'xr':
+      return operand.kind === 'xmm';
+    case 'xm':
+      return operand.kind === 'xmm' || operand.kind === 'memory';
     case 'rel8':
     case 'rel32':
       return operand.kind === 'target' && (pattern === 'rel32' || !operand.symbol);
@@ -194,12 +199,11 @@ class Writer {
 
   write(): void {
     const { modrm, opcode, plusRegister } = this.#encoding;
-    const system = this.#find((pattern) => pattern === 'sreg' || pattern === 'creg' || pattern === 'dreg');
+    const special = this.#find((pattern) => ['sreg', 'creg', 'dreg', 'x'].includes(pattern));
     const general = this.#find((pattern) => /^r\d*$/.test(pattern));
-    const reg = modrm === 'r' ? (system ?? general) : undefined;
+    const reg = modrm === 'r' ? (special ?? general) : undefined;
     const plus = plusRegister ? general : undefined;
-    const rm =
-      this.#find((pattern) => pattern.startsWith('rm') || pattern === 'm') ?? (modrm === null ? undefined : general);
+    const rm = this.#find((pattern) => /^rm|^xm$|^xr$|^m$/.test(pattern)) ?? (modrm === null ? undefined : general);
     this.#writePrefixes(rm);
     this.#writeRex(rm, reg, plus);
     const last = opcode.length - 1;
@@ -350,6 +354,7 @@ class Writer {
 
 function fieldOf(operand: Operand): number {
   if (operand.kind === 'register') return operand.high ? operand.register + 4 : operand.register;
-  if (operand.kind === 'segment' || operand.kind === 'control' || operand.kind === 'debug') return operand.register;
+  if (['segment', 'control', 'debug', 'xmm'].includes(operand.kind))
+    return (operand as SpecialRegisterOperand).register;
   throw new EncodingError(`a ${operand.kind} operand is in no register field`);
 }

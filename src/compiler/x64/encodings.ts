@@ -1,3 +1,5 @@
+import { sseRows } from './encodings-sse.ts';
+
 /**
  * The instructions the compiler and its assembler know, one encoding a line, in the manual's notation (Intel SDM vol. 2):
  * `mnemonic operands | bytes`.
@@ -314,6 +316,7 @@ export const encodingRows: readonly string[] = [
   ...conditionNames.flatMap((names, code) => names.flatMap((name) => conditionRows(name, code))),
   ...unaryGroup.flatMap(([name, digit]) => [`${name} rm8 | f6 /${digit}`, `${name} rm | f7 /${digit}`]),
   ...others.trim().split('\n'),
+  ...sseRows,
 ];
 
 export interface Encoding {
@@ -328,6 +331,8 @@ export interface Encoding {
   readonly wide: boolean;
   readonly mode: 32 | 64 | null;
 }
+
+const mandatoryPrefixes = new Set(['66', 'f2', 'f3']);
 
 function parseRow(row: string): [string, Encoding] {
   const [left, right] = row.split(' | ') as [string, string];
@@ -344,11 +349,11 @@ function parseRow(row: string): [string, Encoding] {
     else if (token.startsWith('/')) modrm = Number(token.slice(1));
     else if (token === '+r') plusRegister = true;
     else if (token === 'W') wide = true;
-    else if (token === 'o16') prefixes.push(0x66);
     else if (token === 'only64') mode = 64;
     else if (token === 'no64') mode = 32;
     else if (/^(i[bwzdo]|r[bd])$/.test(token)) immediates.push(token as Encoding['immediates'][number]);
-    else if (opcode.length === 0 && token === 'f3') prefixes.push(0xf3);
+    else if (token === 'o16') prefixes.push(0x66);
+    else if (opcode.length === 0 && mandatoryPrefixes.has(token)) prefixes.push(Number.parseInt(token, 16));
     else opcode.push(Number.parseInt(token, 16));
   }
   const list = operands === '' ? [] : operands.split(',');

@@ -12,9 +12,9 @@ export interface RegisterOperand {
   readonly high?: true;
 }
 
-/** A segment, control or debug register. */
-export interface SystemRegisterOperand {
-  readonly kind: 'segment' | 'control' | 'debug';
+/** A segment, control, debug or XMM register: in the assembler only, the compiler itself does without. */
+export interface SpecialRegisterOperand {
+  readonly kind: 'segment' | 'control' | 'debug' | 'xmm';
   readonly register: number;
 }
 
@@ -57,7 +57,7 @@ export interface FarOperand {
 
 export type Operand =
   | RegisterOperand
-  | SystemRegisterOperand
+  | SpecialRegisterOperand
   | ImmediateOperand
   | MemoryOperand
   | TargetOperand

@@ -63,6 +63,13 @@ describe('assembler, 64-bit mode', () => {
     ['jmp far [rax]', 'jmp far fword ptr [rax]'],
     ['int 0x80', 'int 0x80'],
     ['stac ; allow', 'stac'],
+    ['movapd xmm12, xmmword ptr [rsi + rcx*8]', 'movapd xmm12, [rsi+rcx*8]'],
+    ['movsd [rdi + 8], xmm3', 'movsd [rdi+8], xmm3'],
+    ['mulpd xmm0, xmm15', 'mulpd xmm0, xmm15'],
+    ['cvtsi2sd xmm1, rax', 'cvtsi2sd xmm1, rax'],
+    ['pmovmskb r9d, xmm2', 'pmovmskb r9d, xmm2'],
+    ['psrldq xmm9, 4', 'psrldq xmm9, 4'],
+    ['movd xmm8, edi', 'movd xmm8, edi'],
     ['mov eax, 8 * (2 + 3) // forty', 'mov eax, 0x28'],
   ];
   it.each(lines)('%s', (text, expected) => {
