@@ -96,8 +96,10 @@ export const GPR = CPU_BLOCK;
 export const ZERO_SLOT = CPU_BLOCK + 0x80;
 /** xmm[n] at XMM + 16n. */
 export const XMM = CPU_BLOCK + 0x400;
-/** x87 register image R0-R7 (physical, not stack order), ten bytes each in 16-byte slots. */
+/** x87 register image R0-R7 (physical, not stack order), ten bytes each in 16-byte slots of which the rest is zero. */
 export const X87_REGISTERS = CPU_BLOCK + 0x500;
+/** As vectors, the slots R0-R7 have the numbers behind those of the XMM registers: mm[n], their low halves, is 16 + n. */
+export const MMX_VECTORS = (X87_REGISTERS - XMM) / 16;
 /** Sixteen bytes in which the slow path puts split accesses together. */
 export const SCRATCH = CPU_BLOCK + 0x6a0;
 /** Records (interpreter/records.ts) at fixed places: leave the interpreter; go where `rip` says; take the branch written into it. */

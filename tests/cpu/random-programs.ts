@@ -147,6 +147,18 @@ const vector: Emitter = (random) => {
   const tail = aligned ?? (rm.tail.length === 2 ? [rm.tail[0]!, rm.tail[1]! & 0x70] : rm.tail);
   return [0x66, rex(false, 0, rm.index, rm.rm), 0x0f, opcode, ...tail];
 };
+/** On MMX registers, now and then EMMS or a push onto the x87 stack that they lie in. */
+const mmx: Emitter = (random) => {
+  if (random.chance(1, 6))
+    return random.pick([
+      [0x0f, 0x77],
+      [0xd9, 0xe8],
+      [0xdb, 0xe3],
+    ]);
+  const opcode = random.pick([0xfe, 0xd4, 0xef, 0x6f, 0x7f, 0x62, 0x68, 0x63, 0x6e, 0x7e, 0xf6]);
+  const rm = random.chance(2, 3) ? register(random.below(8), random.below(8)) : memory(random, random.below(8));
+  return [rex(random.chance(1, 2), 0, rm.index, rm.rm), 0x0f, opcode, ...rm.tail];
+};
 const scalarDouble: Emitter = (random) => [
   0xf2,
   0x0f,
@@ -157,7 +169,7 @@ const reloadCr3: Emitter = () => [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8];
 
 const ORDINARY: readonly Emitter[] = [
   ...[alu, alu, alu, aluImmediate, aluImmediate, shift, unary, move, move, move, twoByte, twoByte],
-  ...[setByte, exchange, lea, stack, highByte, flags, vector, scalarDouble],
+  ...[setByte, exchange, lea, stack, highByte, flags, vector, mmx, scalarDouble],
 ];
 
 /** A random program: bytes at CODE, a jump table and random data. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CpuBus } from '../../src/cpu/bus.ts';
 import type { Cpu, CpuOptions } from '../../src/cpu/cpu.ts';
+import { X87_REGISTERS } from '../../src/cpu/layout.ts';
 import { CODE, DATA, emptyBus, enterLongMode, longModeCpu } from './long-mode.ts';
 import { BASE, FUEL, HANDLERS, INTERRUPT_VECTOR, JUMP_TABLE, Random, RandomProgram } from './random-programs.ts';
 
@@ -87,7 +88,9 @@ function registersOf({ cpu }: Subject): string {
   const { state } = cpu;
   const registers = Array.from({ length: 16 }, (_, register) => state.gpr(register).toString(16));
   const vectors = Array.from({ length: 16 }, (_, register) => Buffer.from(state.xmm(register)).toString('hex'));
-  const special = [state.rip, state.rflags, state.get64('cr2'), state.get('mxcsr'), cpu.instructionCount];
+  vectors.push(Buffer.from(state.u8.subarray(X87_REGISTERS, X87_REGISTERS + 128)).toString('hex'));
+  const x87 = [state.get('x87Status'), state.get('x87Tag')];
+  const special = [state.rip, state.rflags, state.get64('cr2'), state.get('mxcsr'), ...x87, cpu.instructionCount];
   return [...registers, ...vectors, ...special.map((value) => value.toString(16))].join(' ');
 }
 

@@ -212,7 +212,8 @@ export class CaseGenerator {
         index === RSP || random.chance(0.2) ? value : value & 0x7fff_ffff_ffffn,
       );
     }
-    if (form.feature === 'sse' || form.feature === 'sse2') this.#vectors(form);
+    if (isVector(form)) this.#vectors(form);
+    if (form.feature === 'mmx') this.#mmxRegisters();
     if (form.feature === 'fpu' && random.chance(0.5)) {
       this.#fields.push(
         `fcw=${((random.bits() & 0xf3f) | 0x40).toString(16)}`,
@@ -244,7 +245,7 @@ export class CaseGenerator {
   #vectors(form: Form): void {
     const random = this.#random;
     const doubles = /D$/.test(form.mnemonic) || form.operands.some(({ type }) => type === 'pd' || type === 'sd');
-    const integers = form.operands.every(({ type }) => type === 'dq' || type === 'b');
+    const integers = form.operands.every(({ type }) => isInteger(type));
     for (let register = 0; register < 16; register++) {
       if (register > 7 && !(this.#rex & 5)) break;
       this.#fields.push(`x${register}=${hexadecimal(this.#vector(integers, doubles))}`);
@@ -253,6 +254,24 @@ export class CaseGenerator {
     const control =
       masks | (random.below(4) << 13) | (random.chance(0.15) ? 0x8000 : 0) | (random.chance(0.15) ? 0x40 : 0);
     if (random.chance(0.7)) this.#fields.push(`mxcsr=${(control | (random.bits() & 0x3f)).toString(16)}`);
+  }
+
+  /** The x87 registers, behind any top of the stack, with or without contents, sometimes with an exception pending. */
+  #mmxRegisters(): void {
+    const random = this.#random;
+    for (let register = 0; register < 8; register++) {
+      const exponent = random.chance(0.5) ? 0xffff : random.bits() & 0xffff;
+      const significand = random.chance(0.5) ? random.integer() : random.bits64();
+      this.#fields.push(
+        `st${register}=${hexadecimal(Uint8Array.from([...little(significand, 8), ...little(BigInt(exponent), 2)]))}`,
+      );
+    }
+    const pending = random.chance(0.04);
+    this.#fields.push(
+      `fcw=${pending ? '37e' : '37f'}`,
+      `fsw=${((random.bits() & 0x7f00) | (pending ? 0x8081 : random.bits() & 0x3e)).toString(16)}`,
+      `ftw=${random.below(256).toString(16)}`,
+    );
   }
 
   #vector(integers: boolean, doubles: boolean): Uint8Array {
@@ -396,7 +415,7 @@ export class CaseGenerator {
   /** What the memory operand should hold for the instruction to do something. */
   #memoryContents(form: Form, target: bigint): void {
     const random = this.#random;
-    const { mnemonic, feature } = form;
+    const { mnemonic } = form;
     if (mnemonic.startsWith('CMPXCHG')) {
       const bytes = random.bytes(16);
       this.#store(target, bytes);
@@ -423,12 +442,12 @@ export class CaseGenerator {
       this.#store(target, little(BigInt(random.pick(SELECTORS)), 2));
     } else if (mnemonic === 'LDMXCSR' || mnemonic === 'FXRSTOR') {
       this.#store(target, little(BigInt(random.bits() & (random.chance(0.8) ? 0xffff : 0x1ffff)), 4));
-    } else if (feature === 'sse' || feature === 'sse2') {
+    } else if (isVector(form)) {
       const doubles = form.operands.some(({ type }) => type === 'pd' || type === 'sd');
       this.#store(
         target,
         this.#vector(
-          form.operands.every(({ type }) => type === 'dq' || type === 'b'),
+          form.operands.every(({ type }) => isInteger(type)),
           doubles,
         ),
       );
@@ -460,6 +479,11 @@ export class CaseGenerator {
     });
   }
 }
+
+const isInteger = (type: string): boolean => ['dq', 'q', 'd', 'b'].includes(type);
+
+/** Forms on XMM or MMX registers. */
+const isVector = ({ feature }: Form): boolean => feature === 'sse' || feature === 'sse2' || feature === 'mmx';
 
 /** `count` low bytes of a value, least significant first. */
 function little(value: bigint, count: number): Uint8Array {

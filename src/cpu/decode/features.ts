@@ -33,6 +33,7 @@ export type Feature = (typeof FEATURES)[number];
 export const IMPLEMENTED_FEATURES: ReadonlySet<Feature> = new Set<Feature>([
   'fpu',
   'x87',
+  'mmx',
   'sse',
   'sse2',
   'cx16',

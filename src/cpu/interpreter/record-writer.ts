@@ -11,6 +11,7 @@ import {
   RECORD_ARENA_BYTES,
   SEGMENT_BYTES,
   SEGMENTS,
+  X87_REGISTERS,
   XMM,
   ZERO_SLOT,
 } from '../layout.ts';
@@ -25,7 +26,7 @@ const PAGE = 4096;
 const RSP = 4;
 
 /** Which registers a ModRM field names. */
-const REGISTER = { none: 0, general: 1, byte: 2, vector: 3 } as const;
+const REGISTER = { none: 0, general: 1, byte: 2, vector: 3, mmx: 4 } as const;
 
 /** What the writer has to know of a form, worked out once. */
 class FormFacts {
@@ -51,8 +52,8 @@ class FormFacts {
       form.operands.find(({ method }) => method !== 'fixed' && methods.includes(method));
     const general = (type: string | undefined) =>
       type === undefined ? REGISTER.none : type === 'b' ? REGISTER.byte : REGISTER.general;
-    this.rm = find('WU') ? REGISTER.vector : general(find('ERZ')?.type);
-    this.reg = find('V') ? REGISTER.vector : general(find('G')?.type);
+    this.rm = find('WU') ? REGISTER.vector : find('QN') ? REGISTER.mmx : general(find('ERZ')?.type);
+    this.reg = find('V') ? REGISTER.vector : find('P') ? REGISTER.mmx : general(find('G')?.type);
     this.vvvv = find('B') !== undefined;
     this.branch = find('J') !== undefined;
     this.conditional = this.branch && form.mnemonic !== 'JMP' && form.mnemonic !== 'CALL';
@@ -63,8 +64,8 @@ class FormFacts {
     this.implicitSegment = form.string || form.mnemonic === 'XLAT';
     this.hint = form.mnemonic === 'NOP';
     this.popsToMemory = form.mnemonic === 'POP';
-    const sse = form.feature === 'sse' || form.feature === 'sse2';
-    this.usesSse = sse && (find('VWU') !== undefined || /MXCSR|MASKMOV/.test(form.mnemonic));
+    const sse = form.feature === 'sse' || form.feature === 'sse2' || form.feature === 'mmx';
+    this.usesSse = sse && (find('VWU') !== undefined || form.mnemonic.endsWith('MXCSR'));
   }
 }
 
@@ -416,6 +417,7 @@ const LEA = FORMS.find(({ mnemonic }) => mnemonic === 'LEA')!.index;
 
 function slotOf(kind: number, number: number, rex: number): number {
   if (kind === REGISTER.vector) return XMM + 16 * number;
+  if (kind === REGISTER.mmx) return X87_REGISTERS + 16 * (number & 7);
   if (kind === REGISTER.byte) {
     const byte = byteRegister(number, rex);
     return byte >= HIGH_BYTE_REGISTERS ? GPR + 8 * (byte - HIGH_BYTE_REGISTERS) + 1 : GPR + 8 * byte;

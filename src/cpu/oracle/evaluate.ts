@@ -2,7 +2,7 @@
 import { GuestException } from '../bus.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { FLAG, statusFlags } from '../flags.ts';
-import { FS, SS, XMM } from '../layout.ts';
+import { FS, MMX_VECTORS, SS, XMM } from '../layout.ts';
 import type { Bits, LocalNode, Node, Program, RegisterReference, Statement } from '../semantics/nodes.ts';
 import type { CpuState } from '../state.ts';
 import { Attributes } from '../system/descriptors.ts';
@@ -116,7 +116,7 @@ export class Evaluator {
         this.#writeRegister(statement.register, statement.bits, this.#value(statement.value));
         break;
       case 'readVector':
-        this.#set(statement.local, this.#readXmm(this.#number(statement.register)));
+        this.#set(statement.local, this.#readVector(this.#vectorNumber(statement.register)));
         break;
       case 'writeVector':
         this.#writeVector(statement);
@@ -247,15 +247,21 @@ export class Evaluator {
     else state.setGpr(number, ((state.gpr(number) >> BigInt(bits)) << BigInt(bits)) | part);
   }
 
-  #readXmm(number: number): bigint {
+  /** MMX registers are numbered as their place in memory has it; REX does not reach them. */
+  #vectorNumber(register: RegisterReference): number {
+    const number = this.#number(register);
+    return register.field !== 'fixed' && register.number === MMX_VECTORS ? MMX_VECTORS + (number & 7) : number;
+  }
+
+  #readVector(number: number): bigint {
     const index = (XMM >> 3) + 2 * number;
     return this.#state.u64[index]! | (this.#state.u64[index + 1]! << 64n);
   }
 
   #writeVector({ register, lane, value }: Extract<Statement, { kind: 'writeVector' }>): void {
-    const number = this.#number(register);
+    const number = this.#vectorNumber(register);
     const width = WIDTHS[value.type];
-    const all = fromLanes(lanesOf(this.#readXmm(number), width).with(lane, this.#value(value)), width);
+    const all = fromLanes(lanesOf(this.#readVector(number), width).with(lane, this.#value(value)), width);
     const index = (XMM >> 3) + 2 * number;
     this.#state.u64[index] = BigInt.asUintN(64, all);
     this.#state.u64[index + 1] = all >> 64n;

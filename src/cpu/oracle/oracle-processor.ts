@@ -185,7 +185,7 @@ export class OracleProcessor {
   /** Whether the state allows SSE, if the instruction is about XMM registers or MXCSR; else the system raises what it must. */
   #usable(): boolean {
     const { feature, mnemonic, operands } = this.#instruction.description;
-    if (feature !== 'sse' && feature !== 'sse2') return true;
+    if (feature !== 'sse' && feature !== 'sse2' && feature !== 'mmx') return true;
     const concerned = operands.some(({ method }) => 'VWU'.includes(method)) || mnemonic.endsWith('MXCSR');
     return !concerned || (this.state.get('mode') & MODE.sse) !== 0;
   }

@@ -9,6 +9,7 @@ import {
   type FieldName,
   FS,
   GS,
+  MMX_VECTORS,
   SEGMENT_BASE,
   SEGMENT_BYTES,
   SEGMENT_SELECTOR,
@@ -19,6 +20,7 @@ import {
   type AccessKind,
   type Bits,
   constant,
+  extractLane,
   type I32,
   type I64,
   i32,
@@ -27,6 +29,7 @@ import {
   type Node,
   type Program,
   type RegisterReference,
+  replaceLane,
   type Statement,
   select,
   type V128,
@@ -185,7 +188,7 @@ export class Context {
     );
   }
 
-  /** The operand, zero-extended to i64; of an XMM register its low 32 or 64 bits, if `bits` or its type says so. */
+  /** The operand, zero-extended to i64; of an XMM or MMX register its low 32 or 64 bits, if `bits` or its type says so. */
   read(index: number, bits: Bits = this.width(index)): I64 {
     return this.#read(index, bits, undefined);
   }
@@ -226,7 +229,7 @@ export class Context {
     return truncate(i64.extend_i32_u(low), bits);
   }
 
-  /** Writes the low `bits` of a value to a register, XMM lane 0 or memory operand. */
+  /** Writes the low `bits` of a value to a register, XMM lane 0 or memory operand; an MMX register takes it zero-extended. */
   write(index: number, value: I64, bits: Bits = this.width(index)): void {
     const { method } = this.#operand(index);
     if (this.inMemory(index)) {
@@ -234,6 +237,8 @@ export class Context {
       const address = place?.address ?? this.operandAddress();
       const base = { address, bits, value, access: 'operand', aligned: false } as const;
       this.#statements.push({ kind: 'store', ...base, place: place?.id });
+    } else if (this.#isMmx(index)) {
+      this.#writeMmx(index, truncate(value, bits));
     } else if ('VWU'.includes(method)) {
       this.writeVector(index, bits === 32 ? i32.wrap_i64(value) : value, 0);
     } else {
@@ -248,10 +253,13 @@ export class Context {
   }
 
   /**
-   * All 128 bits of an XMM register or memory operand.
-   * @param aligned whether a misaligned memory operand raises #GP(0)
+   * All 128 bits of an XMM register or memory operand; an MMX register, or memory in its place, with zeros above.
+   * @param aligned whether a misaligned memory operand of 128 bits raises #GP(0)
    */
   readVector(index: number, aligned: boolean): V128 {
+    if (this.#isMmx(index)) {
+      return this.let(replaceLane('i64x2.replace_lane', constant('v128', 0), 0, this.read(index)));
+    }
     if (!this.inMemory(index)) {
       const register = this.#register(index);
       return this.#bind('v128', (local) => ({ kind: 'readVector', local, register }));
@@ -274,17 +282,30 @@ export class Context {
   }
 
   /**
-   * To memory: the value's own width. To an XMM register: v128 replaces all of it, another type only its lane.
+   * To memory: the value's own width. To an XMM register: v128 replaces all of it, another type only its lane. To an MMX register:
+   * the low half of a v128.
    * @param aligned for a v128 to memory, whether a misaligned address raises #GP(0)
    */
   writeVector(index: number, value: Node, lane = 0, aligned = false): void {
-    if (this.inMemory(index)) {
+    if (this.#isMmx(index)) {
+      this.#writeMmx(index, extractLane('i64', 'i64x2.extract_lane', value as V128, 0));
+    } else if (this.inMemory(index)) {
       const bits: Bits = value.type === 'v128' ? 128 : value.type === 'i32' || value.type === 'f32' ? 32 : 64;
       const address = this.operandAddress();
       this.#statements.push({ kind: 'store', address, bits, value, access: 'operand', aligned, place: undefined });
     } else {
       this.#statements.push({ kind: 'writeVector', register: this.#register(index), lane, value });
     }
+  }
+
+  #isMmx(index: number): boolean {
+    return 'PQN'.includes(this.#operand(index).method);
+  }
+
+  /** Sign and exponent of the x87 register that an MMX register is part of become ones (SDM vol. 3A 12.2). */
+  #writeMmx(index: number, value: I64): void {
+    const whole = replaceLane('i64x2.replace_lane', constant('v128', 0xffffn << 64n), 0, value);
+    this.#statements.push({ kind: 'writeVector', register: this.#register(index), lane: 0, value: whole });
   }
 
   /** Linear address of the memory operand, segment base included. */
@@ -506,8 +527,9 @@ export class Context {
       if (number === undefined) throw new TypeError(`${this.variant.form.name}: register ${text}`);
       return { field: 'fixed', number };
     }
-    if ('EZWUNQRM'.includes(method)) return { field: 'rm', number: 0 };
-    return { field: method === 'B' ? 'vvvv' : 'reg', number: 0 };
+    const number = this.#isMmx(index) ? MMX_VECTORS : 0;
+    if ('EZWUNQRM'.includes(method)) return { field: 'rm', number };
+    return { field: method === 'B' ? 'vvvv' : 'reg', number };
   }
 }
 

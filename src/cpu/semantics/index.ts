@@ -6,6 +6,7 @@ import type { Semantics } from './context.ts';
 import { CONTROL } from './control.ts';
 import { DECIMAL } from './decimal.ts';
 import { LOGIC } from './logic.ts';
+import { EMMS, onMmxRegisters } from './mmx.ts';
 import { MOVE } from './move.ts';
 import { SHIFT } from './shift.ts';
 import { SSE_SEMANTICS } from './sse.ts';
@@ -37,5 +38,7 @@ const SYSTEM_OPERAND = /^(Sw|[CD]n|ES|CS|SS|DS|FS|GS)$/;
  */
 export function semanticsOf(form: Form): Semantics | undefined {
   if (form.mnemonic !== 'PUSH' && form.operands.some(({ text }) => SYSTEM_OPERAND.test(text))) return undefined;
-  return BY_MNEMONIC[form.mnemonic];
+  if (form.mnemonic === 'EMMS') return EMMS;
+  const meaning = BY_MNEMONIC[form.mnemonic];
+  return form.feature === 'mmx' && meaning ? onMmxRegisters(meaning) : meaning;
 }

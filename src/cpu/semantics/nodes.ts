@@ -60,7 +60,10 @@ export interface InstructionNode {
 /** Which register an operand is: a fixed number, or the one that a field of the instruction names. */
 export interface RegisterReference {
   readonly field: 'fixed' | 'reg' | 'rm' | 'vvvv';
-  /** Register number 0 to 15 when `field` is 'fixed'; 20 to 23 (AH CH DH BH) in 8-bit accesses. */
+  /**
+   * Register number 0 to 15 when `field` is 'fixed'; 20 to 23 (AH CH DH BH) in 8-bit accesses. Otherwise what the field's number
+   * is added to: MMX_VECTORS when it names an MMX register, else 0.
+   */
   readonly number: number;
 }
 
@@ -77,7 +80,7 @@ export type Statement =
       readonly register: RegisterReference;
       readonly bits: Bits;
     }
-  /** Binds lane 0 of an XMM register: i32, i64, f32, f64 or all of it (v128), by the local's type. */
+  /** Binds lane 0 of an XMM or MMX register: i32, i64, f32, f64 or all of it (v128), by the local's type. */
   | { readonly kind: 'readVector'; readonly local: LocalNode; readonly register: RegisterReference }
   /** 8 and 16 bits merge into the register, 32 bits clear the upper half. */
   | {

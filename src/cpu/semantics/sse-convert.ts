@@ -1,5 +1,17 @@
 import type { Context, Semantics } from './context.ts';
-import { type F64, f32, f64, type I64, i32, i64, type Node, type V128, vector, vectorTest } from './nodes.ts';
+import {
+  extractLane,
+  type F64,
+  f32,
+  f64,
+  type I64,
+  i32,
+  i64,
+  type Node,
+  type V128,
+  vector,
+  vectorTest,
+} from './nodes.ts';
 import * as guard from './sse-guards.ts';
 import { LANES, type Lanes } from './sse-lanes.ts';
 
@@ -87,7 +99,8 @@ const integerToDouble: Semantics = (c) => {
   c.writeVector(0, result);
 };
 
-const integersToSingles: Semantics = (c) => {
+/** Converts the integers of operand 1. @returns the singles */
+function singlesOf(c: Context): V128 {
   const value = c.readVector(1, true);
   const mxcsr = c.mxcsr();
   const result = c.let(vector('f32x4.convert_i32x4_s', value));
@@ -96,8 +109,16 @@ const integersToSingles: Semantics = (c) => {
     const same = vector('i32x4.eq', vector('i32x4.trunc_sat_f32x4_s', result), value);
     return vectorTest('i32x4.all_true', vector('v128.and', below, same));
   });
-  c.writeVector(0, result);
-};
+  return result;
+}
+
+/** Two singles to integers in an MMX register. */
+const singlesToMmx =
+  (truncate: boolean): Semantics =>
+  (c) => {
+    const source = c.let(vector('i64x2.splat', c.readLane(1, 'i64')));
+    c.writeVector(0, vector('i32x4.trunc_sat_f32x4_s', rounded(c, LANES.PS, source, truncate, 32)));
+  };
 
 /** Conversions between integers, binary32 and binary64. */
 export const SSE_CONVERT: Record<string, Semantics> = {
@@ -115,10 +136,16 @@ export const SSE_CONVERT: Record<string, Semantics> = {
     demoted(c, LANES.SD, source, c.let(f64.promote_f32(result)));
     c.writeVector(0, result);
   },
-  CVTDQ2PS: integersToSingles,
+  CVTDQ2PS: (c) => c.writeVector(0, singlesOf(c)),
+  CVTPI2PS: (c) => c.writeVector(0, extractLane('i64', 'i64x2.extract_lane', singlesOf(c), 0)),
   CVTDQ2PD: (c) => c.writeVector(0, vector('f64x2.convert_low_i32x4_s', readLow(c))),
+  CVTPI2PD: (c) => c.writeVector(0, vector('f64x2.convert_low_i32x4_s', c.readVector(1, false))),
   CVTPS2DQ: toPackedIntegers(LANES.PS, false, 'i32x4.trunc_sat_f32x4_s'),
   CVTTPS2DQ: toPackedIntegers(LANES.PS, true, 'i32x4.trunc_sat_f32x4_s'),
+  CVTPS2PI: singlesToMmx(false),
+  CVTTPS2PI: singlesToMmx(true),
+  CVTPD2PI: toPackedIntegers(LANES.PD, false, 'i32x4.trunc_sat_f64x2_s_zero'),
+  CVTTPD2PI: toPackedIntegers(LANES.PD, true, 'i32x4.trunc_sat_f64x2_s_zero'),
   CVTPD2DQ: toPackedIntegers(LANES.PD, false, 'i32x4.trunc_sat_f64x2_s_zero'),
   CVTTPD2DQ: toPackedIntegers(LANES.PD, true, 'i32x4.trunc_sat_f64x2_s_zero'),
   CVTSI2SS: integerToSingle,

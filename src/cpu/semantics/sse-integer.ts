@@ -13,7 +13,7 @@ import {
   vector,
 } from './nodes.ts';
 
-/** Both operands of a packed instruction: the destination, and 16 bytes that must be aligned when in memory. */
+/** Both operands of a packed instruction: the destination, and, when in memory, 16 aligned bytes, or 8 for an MMX register. */
 const packed =
   (operate: (a: V128, b: V128) => V128): Semantics =>
   (c) => {
@@ -52,6 +52,17 @@ function absoluteDifferences(a: V128, b: V128): V128 {
   return vector('i64x2.add', vector('v128.and', doublewords, low32), odd);
 }
 
+/** Packs the lanes of both operands, the destination's first; of MMX registers their low halves side by side. */
+const narrowed =
+  (name: string): Semantics =>
+  (c) => {
+    const a = c.readVector(0, false);
+    const b = c.readVector(1, true);
+    const operands = c.width(0) === 64 ? c.let(shuffle(a, b, LOW_HALVES)) : undefined;
+    c.writeVector(0, vector(name, operands ?? a, operands ?? b));
+  };
+const LOW_HALVES = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
+
 type Shift = (value: V128, count: I64) => V128;
 
 /** A count beyond the lane gives zero (SDM vol. 2, PSLLW); WebAssembly would take it modulo the lane's width. */
@@ -68,7 +79,7 @@ const arithmeticShift =
     return vector(name, value, i32.wrap_i64(select(count, last, i64.lt_u(count, last))));
   };
 
-/** Operand 1 is an immediate byte, or the low 64 bits of an aligned 16-byte operand. */
+/** Operand 1 is an immediate byte, or the low 64 bits of an aligned 16-byte operand or of an MMX one. */
 const shifted =
   (shift: Shift): Semantics =>
   (c) => {
@@ -145,9 +156,9 @@ export const SSE_INTEGER: Record<string, Semantics> = {
   PCMPGTB: packed(operator('i8x16.gt_s')),
   PCMPGTW: packed(operator('i16x8.gt_s')),
   PCMPGTD: packed(operator('i32x4.gt_s')),
-  PACKSSWB: packed(operator('i8x16.narrow_i16x8_s')),
-  PACKSSDW: packed(operator('i16x8.narrow_i32x4_s')),
-  PACKUSWB: packed(operator('i8x16.narrow_i16x8_u')),
+  PACKSSWB: narrowed('i8x16.narrow_i16x8_s'),
+  PACKSSDW: narrowed('i16x8.narrow_i32x4_s'),
+  PACKUSWB: narrowed('i8x16.narrow_i16x8_u'),
   PSLLW: shifted(logicalShift('i16x8.shl', 16)),
   PSLLD: shifted(logicalShift('i32x4.shl', 32)),
   PSLLQ: shifted(logicalShift('i64x2.shl', 64)),

@@ -36,7 +36,7 @@ const scalar =
     c.writeVector(0, c.inMemory(1) ? only(value) : value);
   };
 
-/** MOVD and MOVQ between an XMM register and a general register, memory, or the low half of another XMM register. */
+/** MOVD and MOVQ between an XMM or MMX register and a general register, memory, or the low half of another register. */
 const clearingMove =
   (bits: 32 | 64): Semantics =>
   (c) => {
@@ -85,6 +85,9 @@ export const SSE_MOVES: Record<string, Semantics> = {
   MOVHLPS: (c) => c.writeVector(0, high64(c.readVector(1, false))),
   MOVLHPS: (c) => c.writeVector(0, c.readLane(1, 'i64'), 1),
   MOVNTI: (c) => c.write(0, c.read(1)),
+  MOVNTQ: (c) => c.write(0, c.read(1)),
+  MOVQ2DQ: (c) => c.writeVector(0, only64(c.read(1))),
+  MOVDQ2Q: (c) => c.write(0, c.read(1, 64)),
   MOVMSKPS: signMask('i32x4.bitmask'),
   MOVMSKPD: signMask('i64x2.bitmask'),
   PMOVMSKB: signMask('i8x16.bitmask'),

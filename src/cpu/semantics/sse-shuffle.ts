@@ -1,14 +1,14 @@
 import type { Context, Semantics } from './context.ts';
 import { constant, extractLane, type I32, i32, i64, shuffle, type V128, vector } from './nodes.ts';
 
-/** Interleaves lanes of `bytes` bytes from the low or high halves of two vectors. */
+/** Interleaves lanes of `bytes` bytes from the low or high halves of two vectors, of 16 bytes or 8. */
 function interleave(bytes: 1 | 2 | 4 | 8, high: boolean): Semantics {
-  const lanes = Array.from({ length: 16 }, (_, byte) => {
-    const lane = Math.floor(byte / bytes);
-    const source = Math.floor(lane / 2) + (high ? 8 / bytes : 0);
-    return (lane % 2) * 16 + source * bytes + (byte % bytes);
-  });
   return (c) => {
+    const first = high ? c.width(0) / 16 : 0;
+    const lanes = Array.from({ length: 16 }, (_, byte) => {
+      const lane = Math.floor(byte / bytes);
+      return (lane % 2) * 16 + first + Math.floor(lane / 2) * bytes + (byte % bytes);
+    });
     const a = c.readVector(0, false);
     c.writeVector(0, shuffle(a, c.readVector(1, true), lanes));
   };
@@ -76,8 +76,8 @@ function quadwordFields(bits: I32): I32 {
 
 const wordNumbers = constant('v128', 0x0007_0006_0005_0004_0003_0002_0001_0000n);
 
-/** Lane number of PINSRW and PEXTRW. */
-const wordNumber = (c: Context): I32 => i32.and(immediate(c), i32.const(7));
+/** Lane number of PINSRW and PEXTRW. @param operand the vector */
+const wordNumber = (c: Context, operand: number): I32 => i32.and(immediate(c), i32.const(c.width(operand) / 16 - 1));
 
 /** Rearrangement of lanes. */
 export const SSE_SHUFFLE: Record<string, Semantics> = {
@@ -95,18 +95,19 @@ export const SSE_SHUFFLE: Record<string, Semantics> = {
   UNPCKHPD: interleave(8, true),
   PSHUFD: shuffled(doublewordChoice),
   PSHUFLW: shuffled((fields) => wordChoice(fields, 0)),
+  PSHUFW: shuffled((fields) => wordChoice(fields, 0)),
   PSHUFHW: shuffled((fields) => wordChoice(fields, 8)),
   SHUFPS: (c) => shuffleFromBoth(c, immediate(c)),
   SHUFPD: (c) => shuffleFromBoth(c, quadwordFields(immediate(c))),
   PINSRW: (c) => {
     const value = i32.wrap_i64(c.read(1, 16));
-    const chosen = vector('i16x8.eq', vector('i16x8.splat', wordNumber(c)), wordNumbers);
+    const chosen = vector('i16x8.eq', vector('i16x8.splat', wordNumber(c, 0)), wordNumbers);
     const vectorBefore = c.readVector(0, false);
     c.writeVector(0, vector('v128.bitselect', vector('i16x8.splat', value), vectorBefore, chosen));
   },
   PEXTRW: (c) => {
     const source = c.readVector(1, false);
-    const byte = i32.shl(wordNumber(c), i32.const(1));
+    const byte = i32.shl(wordNumber(c, 1), i32.const(1));
     const positions = vector('i8x16.add', vector('i8x16.splat', byte), constant('v128', 0x0100n));
     const moved = vector('i8x16.swizzle', source, positions);
     c.write(0, i64.extend_i32_u(extractLane('i32', 'i16x8.extract_lane_u', moved, 0)));

@@ -11,7 +11,8 @@ import { Vector } from './vectors.ts';
 const EXEMPT: ReadonlySet<string> = new Set(['LFENCE', 'MFENCE', 'SFENCE', 'CLFLUSH', 'MOVNTI', 'PAUSE']);
 
 export function usesVectors(form: Form): boolean {
-  const { feature, mnemonic } = form;
+  const { feature, mnemonic, operands } = form;
+  if (feature === 'mmx') return operands.some(({ method }) => 'VWU'.includes(method));
   const vector = feature === 'sse' || feature === 'sse2' || feature === 'sse3';
   return vector && !EXEMPT.has(mnemonic) && !mnemonic.startsWith('PREFETCH');
 }

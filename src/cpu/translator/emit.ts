@@ -50,7 +50,7 @@ export class RegionEmitter {
     const code = this.#code;
     this.#exitRecord = code.local('i32');
     const locals = (mask: number, type: 'i64' | 'v128') =>
-      Array.from({ length: 16 }, (_, number) => (mask & (1 << number) ? code.local(type) : undefined));
+      Array.from({ length: 32 }, (_, number) => (mask & (1 << number) ? code.local(type) : undefined));
     this.#frame = {
       code,
       general: locals(this.#use.general, 'i64'),

@@ -6,7 +6,7 @@ import type { CpuState } from '../state.ts';
 /** A register operand once the record is known. */
 export interface ResolvedRegister {
   readonly file: 'general' | 'vector';
-  /** 0 to 15. */
+  /** 0 to 15; of vectors, MMX registers have numbers from MMX_VECTORS on. */
   readonly number: number;
   /** AH, CH, DH or BH. */
   readonly high: boolean;

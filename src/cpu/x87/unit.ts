@@ -13,6 +13,7 @@ export const Status = {
   C1: 1 << 9,
   C2: 1 << 10,
   C3: 1 << 14,
+  TOP: 7 << 11,
   BUSY: 0x8000,
 } as const;
 
@@ -38,7 +39,7 @@ export class X87 {
     return (this.status >> 11) & 7;
   }
   set top(value: number) {
-    this.status = (this.status & ~0x3800) | ((value & 7) << 11);
+    this.status = (this.status & ~Status.TOP) | ((value & 7) << 11);
   }
 
   get status(): number {

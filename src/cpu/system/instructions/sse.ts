@@ -1,4 +1,4 @@
-/** SSE instructions in TypeScript: floating point wherever the guards of semantics/sse-guards.ts turn it away, and MASKMOVDQU. */
+/** SSE instructions in TypeScript: floating point wherever the guards of semantics/sse-guards.ts turn it away, and masked moves. */
 
 import { GuestException } from '../../bus.ts';
 import type { Operand } from '../../decode/forms.ts';
@@ -8,6 +8,7 @@ import { type ExactInstruction, exactInstructions } from '../../floating-point/i
 import { FloatStatus } from '../../floating-point/mxcsr.ts';
 import { XMM } from '../../layout.ts';
 import type { CpuState } from '../../state.ts';
+import { readMmx, requireMmx, takeStack, writeMmx } from '../../x87/mmx.ts';
 import { Cr4 } from '../control-bits.ts';
 import { generalProtection, undefinedOpcode } from '../faults.ts';
 import { linearAddress, operandAddress, readData, readRegister, writeData, writeRegister } from '../operands.ts';
@@ -41,9 +42,9 @@ function readOperand(system: SystemUnit, instruction: Instruction, operand: Oper
   const bits = operandWidth(operand, instruction);
   const register = operandRegister(operand, instruction);
   if (register === undefined) return readMemory(system, instruction, bits);
-  return register.file === 'xmm'
-    ? readXmm(system.state, register.number)
-    : readRegister(system.state, register.number, bits);
+  if (register.file === 'xmm') return readXmm(system.state, register.number);
+  if (register.file === 'mmx') return readMmx(system.state, register.number);
+  return readRegister(system.state, register.number, bits);
 }
 
 /** @returns the width of the operand in an integer register or memory, when the instruction converts from or to one */
@@ -62,7 +63,7 @@ function settleExceptions(state: CpuState, status: FloatStatus): void {
 
 function executeExactly(system: SystemUnit, instruction: Instruction, operate: ExactInstruction): void {
   const { state } = system;
-  const { operands, mnemonic } = instruction.description;
+  const { operands, mnemonic, feature } = instruction.description;
   const [destination, source] = operands as [Operand, Operand];
   const width = integerWidth(instruction, operands);
   const status = new FloatStatus(state.get('mxcsr'));
@@ -73,23 +74,35 @@ function executeExactly(system: SystemUnit, instruction: Instruction, operate: E
   settleExceptions(state, status);
   if (mnemonic.includes('COMIS')) state.setStatusFlags(Number(result));
   else if (target.file === 'xmm') writeXmm(state, target.number, result);
+  else if (target.file === 'mmx') writeMmx(state, target.number, result);
   else writeRegister(state, target.number, width!, result);
+  if (feature === 'mmx') takeStack(state);
 }
 
 /**
- * 66 0F F7 /r MASKMOVDQU: stores the bytes whose mask byte has its top bit set. Whatever the mask, all sixteen must be writable:
+ * MASKMOVDQU and MASKMOVQ: store the bytes whose mask byte has its top bit set. Whatever the mask, all of them must be writable:
  * the manual leaves that to the processor, and this is what processors do.
  */
-function maskMove(system: SystemUnit, instruction: Instruction): void {
+function storeMasked(system: SystemUnit, instruction: Instruction, count: 16 | 8, bytes: bigint, mask: bigint): void {
   const { state, memory } = system;
-  const bytes = readXmm(state, instruction.reg);
-  const mask = readXmm(state, instruction.rm);
   const offset = BigInt.asUintN(instruction.addressSize, state.gpr(RDI));
-  const address = linearAddress(state, instruction.segment, offset, 16, true);
-  memory.check(address, 16, system.dataAccess | Access.WRITE);
-  for (let i = 0n; i < 16n; i++) {
+  const address = linearAddress(state, instruction.segment, offset, count, true);
+  memory.check(address, count, system.dataAccess | Access.WRITE);
+  for (let i = 0n; i < count; i++) {
     if ((mask >> (8n * i + 7n)) & 1n) writeData(system, address + i, 1, (bytes >> (8n * i)) & 0xffn);
   }
+}
+
+function maskMove(system: SystemUnit, instruction: Instruction): void {
+  const { state } = system;
+  storeMasked(system, instruction, 16, readXmm(state, instruction.reg), readXmm(state, instruction.rm));
+}
+
+function maskMoveMmx(system: SystemUnit, instruction: Instruction): void {
+  const { state } = system;
+  requireMmx(system);
+  storeMasked(system, instruction, 8, readMmx(state, instruction.reg & 7), readMmx(state, instruction.rm & 7));
+  takeStack(state);
 }
 
 export const sseInstructions: ReadonlyMap<string, InstructionFunction> = new Map<string, InstructionFunction>([
@@ -98,4 +111,5 @@ export const sseInstructions: ReadonlyMap<string, InstructionFunction> = new Map
     (system, instruction) => executeExactly(system, instruction, operate),
   ]),
   ['MASKMOVDQU', maskMove],
+  ['MASKMOVQ', maskMoveMmx],
 ]);
