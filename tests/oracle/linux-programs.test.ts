@@ -12,7 +12,18 @@ const folder = mkdtempSync(join(tmpdir(), 'verdigris-linux-'));
 const LIMIT = 500_000_000;
 
 /** What each program does is said at the head of its source. */
-const PROGRAMS = ['hello', 'threads', 'futex', 'fork-tree', 'exec', 'efault', 'memory', 'signal-handlers'];
+const PROGRAMS = [
+  'hello',
+  'threads',
+  'futex',
+  'futex-operations',
+  'fork-tree',
+  'waitid',
+  'exec',
+  'efault',
+  'memory',
+  'signal-handlers',
+];
 
 interface Outcome {
   readonly output: string;

@@ -28,10 +28,10 @@ import { frameBelow, initializeFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep, startThread } from '../sched/scheduler.ts';
 import { prepareFirstSwitch } from '../sched/switch.ts';
 import { argumentVector, buildStack, environmentVector, measureVector } from './exec-stack.ts';
-import { clearTidAddress, completeVfork, exitThread, killThread } from './exit.ts';
+import { completeVfork, exitThread, killThread, leaveUserMemory } from './exit.ts';
 import { checkProgram, LoadedProgram, loadProgram } from './loader.ts';
 import { changeProcessState, linkThread, type Process, ProcessState, reserveThread } from './pcb.ts';
-import { isKilled, SIG_DFL, SIG_IGN } from './signal-delivery.ts';
+import { isKilled, SIG_DFL, SIG_IGN, Signal } from './signal-delivery.ts';
 import { finishWaiting, prepareToWait } from './sync.ts';
 import { addProcess, allocPid, freeProcess, reserveProcess } from './table.ts';
 import { allocateThread, enterThread, freeThread, removeThread, type Thread } from './thread.ts';
@@ -167,6 +167,7 @@ export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   resetThread(thread);
   resetSignalHandlers(process);
   process.hasExecuted = true;
+  process.exitSignal = Signal.SIGCHLD;
   for (let index: u32 = 0; index < NAME_LENGTH; index++) process.name[index] = name[index]!;
   initializeFrame(frameBelow(thread.kernelStack), entry, stack);
   return ok();
@@ -196,7 +197,7 @@ function takeLeadersPlace(process: Process, thread: Thread): void {
 }
 
 function replaceMemory(process: Process, thread: Thread, space: AddressSpace): void {
-  clearTidAddress(thread);
+  leaveUserMemory(thread);
   const old = process.addressSpace;
   process.addressSpace = space;
   loadAddressSpace(space);
@@ -210,7 +211,6 @@ function resetThread(thread: Thread): void {
   thread.gsBase = 0n;
   cpu.wrmsr(Msr.FS_BASE, 0n);
   cpu.wrmsr(Msr.KERNEL_GS_BASE, 0n);
-  thread.robustList = 0n;
   thread.alternateStack = 0n;
   thread.alternateStackSize = 0n;
   resetFpuArea(thread);

@@ -4,10 +4,11 @@ import { print } from '../console/print.ts';
 import { loadKernelSpace, releaseAddressSpace } from '../memory/address-space.ts';
 import { writeUser32 } from '../memory/user-copy.ts';
 import { powerOff } from '../processor/power.ts';
-import { futexWake, NO_FUTEX_MASK } from '../sched/futex.ts';
+import { futexWakeOne } from '../sched/futex.ts';
 import { exitRunningThread, runningThread, wakeThread } from '../sched/scheduler.ts';
 import { disarmTimer } from '../sched/timer-queue.ts';
 import { changeProcessState, linkChild, type Process, ProcessState, unlinkChild, unlinkThread } from './pcb.ts';
+import { abandonRobustLocks } from './robust-list.ts';
 import { findReceivers, SA_NOCLDWAIT, SIG_IGN, Signal, sendExitSignal } from './signal-delivery.ts';
 import { unlinkWaiter, wakeAll } from './sync.ts';
 import { findProcess, freeProcess, removeProcess } from './table.ts';
@@ -49,7 +50,7 @@ export function exitThread(status: u32): never {
   disarmTimer(thread);
   unlinkWaiter(thread);
   forgetVforkChild(thread);
-  clearTidAddress(thread);
+  leaveUserMemory(thread);
   removeThread(thread);
   unlinkThread(process, thread);
   thread.process = null;
@@ -63,8 +64,14 @@ function leaveOthers(process: Process, thread: Thread): void {
   wakeAll(process.threadExits);
 }
 
+/** What a thread does for others when it stops using its memory, at its end or in execve. */
+export function leaveUserMemory(thread: Thread): void {
+  abandonRobustLocks(thread);
+  clearTidAddress(thread);
+}
+
 /** CLONE_CHILD_CLEARTID: zeroes the word and wakes one waiter, if the memory has other users. A bad address is nobody's. */
-export function clearTidAddress(thread: Thread): void {
+function clearTidAddress(thread: Thread): void {
   const address = thread.clearTid;
   thread.clearTid = 0n;
   const process = thread.process!;
@@ -72,7 +79,7 @@ export function clearTidAddress(thread: Thread): void {
   if (address === 0n || space === null) return;
   if (process.threadCount === 1 && space.references === 1) return;
   const cleared = writeUser32(userPtr<u32>(address), 0);
-  if (cleared.ok) futexWake(space, address, 1, NO_FUTEX_MASK, false);
+  if (cleared.ok) futexWakeOne(space, address);
 }
 
 function finishProcess(process: Process, status: u32): void {

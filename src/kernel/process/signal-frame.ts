@@ -124,17 +124,24 @@ function settleCall(thread: Thread, action: SignalAction): void {
   const isRepeated = thread.restart === Restart.IF_WANTED && (action.flags & ActionFlag.RESTART) !== 0n;
   if (isRepeated) restartCall(thread);
   thread.restart = Restart.NEVER;
+  thread.resumedCall = 0;
 }
 
 /** Bytes of the SYSCALL instruction. */
 const CALL_BYTES = 2n;
+/** The number of restart_syscall(2). */
+const RESTART_SYSCALL = 219n;
 
-/** Has the thread make its interrupted system call again. */
+/** Has the thread make its interrupted system call again, or go on with it. */
 export function restartCall(thread: Thread): void {
-  thread.restart = Restart.NEVER;
   const registers = TrapFrame.at(frameBelow(thread.kernelStack));
   registers.rip = u64(registers.rip - CALL_BYTES);
   registers.rax = registers.code;
+  if (thread.restart === Restart.TO_DEADLINE) {
+    thread.resumedCall = u32(registers.code);
+    registers.rax = RESTART_SYSCALL;
+  }
+  thread.restart = Restart.NEVER;
 }
 
 /** True when a stack pointer lies in the thread's alternate stack. */

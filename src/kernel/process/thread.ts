@@ -42,6 +42,8 @@ export const Restart = {
   IF_WANTED: 1,
   /** Begun again unless a handler ran. */
   WITHOUT_HANDLER: 2,
+  /** Gone on with, towards the same deadline, through restart_syscall(2), unless a handler ran. */
+  TO_DEADLINE: 3,
 } as const;
 export type Restart = (typeof Restart)[keyof typeof Restart];
 
@@ -109,6 +111,9 @@ export class Thread {
   isMaskReplaced: boolean = false;
   /** How the system call in progress was interrupted; NEVER outside one. */
   restart: Restart = Restart.NEVER;
+  /** The call that restart_syscall goes on with, and its deadline; 0 for none. */
+  resumedCall: u32 = 0;
+  resumedDeadline: u64 = 0n;
   /** The alternate signal stack (sigaltstack(2)); size 0 for none. */
   alternateStack: u64 = 0n;
   alternateStackSize: u64 = 0n;

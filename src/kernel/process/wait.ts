@@ -1,54 +1,69 @@
-/** wait4: children's ends, stops and continuations, each reported once. */
-import { Errno, err, type i32, ok, type Result, u32, u64 } from '#dialect';
+/** wait4 and waitid: children's ends, stops and continuations, each reported once. */
+import { Errno, err, type i32, ok, type Result, u32 } from '#dialect';
 import { runningThread, sleep } from '../sched/scheduler.ts';
 import { reapProcess } from './exit.ts';
 import { type Process, ProcessState } from './pcb.ts';
 import { isInterrupted, Signal } from './signal-delivery.ts';
+import { SignalCode } from './signal-info.ts';
 import { finishWaiting, prepareToWait } from './sync.ts';
 import { Restart } from './thread.ts';
 
-/** Options of wait4(2). */
+/** Options of wait4(2) and waitid(2). WSTOPPED is wait4's WUNTRACED. */
 export const WaitOption = {
   NOHANG: 1,
-  UNTRACED: 2,
+  STOPPED: 2,
+  EXITED: 4,
   CONTINUED: 8,
+  NOWAIT: 0x100_0000,
   NO_THREADS: 0x2000_0000,
   ALL: 0x4000_0000,
   CLONE: 0x8000_0000,
 } as const;
-const KNOWN_OPTIONS = 0xe000_000b;
+
+/** Which children a wait means. `id` is a pid or a process group. */
+export const WaitFor = { ANY: 0, PID: 1, GROUP: 2 } as const;
+export type WaitFor = (typeof WaitFor)[keyof typeof WaitFor];
+
+/** A wait's answer. `pid` is 0 for "nothing yet". */
+export class ChildEvent {
+  pid: u32 = 0;
+  uid: u32 = 0;
+  /** SignalCode.CHILD_... */
+  code: i32 = 0;
+  /** The exit code, or the signal that ended, stopped or continued the child. */
+  status: u32 = 0;
+}
 
 const STOPPED = 0x7f;
 const CONTINUED = 0xffff;
 
-/** A wait's answer: the child's pid in the low half, its status in the high half; 0 for "none yet" with NOHANG. */
-function answer(pid: u32, status: u32): u64 {
-  return u64((u64(status) << 32n) | u64(pid));
-}
-
-export function answeredPid(value: u64): u32 {
-  return u32(value & 0xffff_ffffn);
-}
-
-export function answeredStatus(value: u64): u32 {
-  return u32(value >> 32n);
+/** An event as wait4 encodes it (wait(2), WIFEXITED and its like). */
+export function waitStatus(event: ChildEvent): u32 {
+  switch (event.code) {
+    case SignalCode.CHILD_EXITED:
+      return u32(event.status << 8);
+    case SignalCode.CHILD_STOPPED:
+      return u32((event.status << 8) | STOPPED);
+    case SignalCode.CHILD_CONTINUED:
+      return CONTINUED;
+    default:
+      return event.status;
+  }
 }
 
 /**
- * Waits for a child that `selector` means: -1 any, 0 the caller's group, a pid, or minus a group.
- * ECHILD: there is none. EINVAL: unknown options. EINTR: a signal came first. See `answer` for the value.
+ * Waits for one of the events in `options` from a child that is meant, and fills in `event`. ECHILD: there is no such
+ * child. EINTR: a signal came first.
  */
-export function waitForChild(selector: i32, options: u32): Result<u64> {
-  if ((options & ~KNOWN_OPTIONS) !== 0) return err(Errno.EINVAL);
+export function waitForChild(event: ChildEvent, kind: WaitFor, id: u32, options: u32): Result<void> {
   const thread = runningThread()!;
   const process = thread.process!;
   for (;;) {
     prepareToWait(process.childEvents, thread, true);
-    const found = findEvent(process, selector, options);
-    const isOver = !found.ok || found.value !== 0n || (options & WaitOption.NOHANG) !== 0;
-    if (isOver) {
+    const isAnyMeant = findEvent(process, event, kind, id, options);
+    if (!isAnyMeant || event.pid !== 0 || (options & WaitOption.NOHANG) !== 0) {
       finishWaiting(thread);
-      return found;
+      return isAnyMeant ? ok() : err(Errno.ECHILD);
     }
     if (isInterrupted(thread)) {
       thread.restart = Restart.IF_WANTED;
@@ -60,44 +75,65 @@ export function waitForChild(selector: i32, options: u32): Result<u64> {
   }
 }
 
-/** The first thing there is to report, 0 for nothing yet, ECHILD when no child is meant. Reaps what it reports dead. */
-function findEvent(process: Process, selector: i32, options: u32): Result<u64> {
+/** Fills in the first thing there is to report, and reaps what it reports dead; false when no child is meant. */
+function findEvent(process: Process, event: ChildEvent, kind: WaitFor, id: u32, options: u32): boolean {
+  event.pid = 0;
   let isAnyMeant = false;
   let child = process.firstChild;
   while (child !== null) {
-    if (isMeant(process, child, selector, options)) {
+    if (isMeant(child, kind, id, options)) {
       isAnyMeant = true;
-      const event = eventOf(child, options);
-      if (event !== 0n) return ok(event);
+      if (takeEvent(child, event, options)) return true;
     }
     child = child.nextSibling;
   }
-  return isAnyMeant ? ok(0n) : err(Errno.ECHILD);
+  return isAnyMeant;
 }
 
-/** Children made with another exit signal than SIGCHLD are waited for only with __WCLONE, or __WALL. */
-function isMeant(process: Process, child: Process, selector: i32, options: u32): boolean {
+/**
+ * Children made with another exit signal than SIGCHLD are waited for only with __WCLONE, or __WALL. A zombie has nothing
+ * to say to who does not ask for ends.
+ */
+function isMeant(child: Process, kind: WaitFor, id: u32, options: u32): boolean {
+  if ((options & WaitOption.EXITED) === 0 && child.state.load() === ProcessState.Zombie) return false;
   const isClone = child.exitSignal !== Signal.SIGCHLD;
   const wantsClone = (options & WaitOption.CLONE) !== 0;
   if ((options & WaitOption.ALL) === 0 && isClone !== wantsClone) return false;
-  if (selector === -1) return true;
-  if (selector === 0) return child.pgid === process.pgid;
-  return selector > 0 ? child.pid === u32(selector) : child.pgid === u32(-selector);
+  if (kind === WaitFor.ANY) return true;
+  return kind === WaitFor.PID ? child.pid === id : child.pgid === id;
 }
 
-function eventOf(child: Process, options: u32): u64 {
+/** Takes one event of a child, or with NOWAIT only looks at it; false when there is none that `options` asks for. */
+function takeEvent(child: Process, event: ChildEvent, options: u32): boolean {
+  const isTaken = (options & WaitOption.NOWAIT) === 0;
   if (child.state.load() === ProcessState.Zombie) {
-    const event = answer(child.pid, child.exitStatus);
-    reapProcess(child);
-    return event;
+    describeEnd(child, event);
+    if (isTaken) reapProcess(child);
+    return true;
   }
-  if ((options & WaitOption.UNTRACED) !== 0 && child.stopSignal !== 0 && !child.isStopReported) {
-    child.isStopReported = true;
-    return answer(child.pid, u32((child.stopSignal << 8) | STOPPED));
+  if ((options & WaitOption.STOPPED) !== 0 && child.stopSignal !== 0 && !child.isStopReported) {
+    child.isStopReported = isTaken;
+    describe(child, event, SignalCode.CHILD_STOPPED, child.stopSignal);
+    return true;
   }
   if ((options & WaitOption.CONTINUED) !== 0 && !child.isContinueReported) {
-    child.isContinueReported = true;
-    return answer(child.pid, CONTINUED);
+    child.isContinueReported = isTaken;
+    describe(child, event, SignalCode.CHILD_CONTINUED, Signal.SIGCONT);
+    return true;
   }
-  return 0n;
+  return false;
+}
+
+/** How a zombie ended. */
+function describeEnd(child: Process, event: ChildEvent): void {
+  const signal = u32(child.exitStatus & STOPPED);
+  if (signal === 0) describe(child, event, SignalCode.CHILD_EXITED, u32(child.exitStatus >> 8));
+  else describe(child, event, SignalCode.CHILD_KILLED, signal);
+}
+
+function describe(child: Process, event: ChildEvent, code: i32, status: u32): void {
+  event.pid = child.pid;
+  event.uid = child.uid;
+  event.code = code;
+  event.status = status;
 }

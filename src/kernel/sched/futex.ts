@@ -1,14 +1,11 @@
-/**
- * Futexes (futex(2)): user words that threads sleep on. A word is named by address space and address, or, in memory that
- * processes share, by its physical address, so that both sides of the sharing meet.
- */
-import { array, Errno, err, ok, type Result, u32, u64, userPtr } from '#dialect';
+/** Futexes (futex(2)): user words that threads sleep on. */
+import { array, Errno, err, i32, ok, type Result, u32, u64, userPtr } from '#dialect';
 import { type AddressSpace, frameAt } from '../memory/address-space.ts';
 import { AreaFlag, areaAt } from '../memory/area.ts';
-import { PAGE_OFFSET_MASK } from '../memory/layout.ts';
-import { readUser32 } from '../memory/user-copy.ts';
+import { isUserRange, PAGE_OFFSET_MASK } from '../memory/layout.ts';
+import { readUser32, writeUser32 } from '../memory/user-copy.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
-import { finishWaiting, prepareToWait, unlinkWaiter, WaitQueue } from '../process/sync.ts';
+import { finishWaiting, linkWaiter, prepareToWait, unlinkWaiter, WaitQueue } from '../process/sync.ts';
 import { Restart, type Thread } from '../process/thread.ts';
 import { sleep, wakeThread } from './scheduler.ts';
 import { armTimer, disarmTimer } from './timer-queue.ts';
@@ -16,27 +13,51 @@ import { armTimer, disarmTimer } from './timer-queue.ts';
 /** FUTEX_BITSET_MATCH_ANY. */
 export const NO_FUTEX_MASK = 0xffff_ffff;
 export const NO_DEADLINE = 0xffff_ffff_ffff_ffffn;
+const WORD_BYTES = 4n;
+
+/**
+ * What a word is called, so that all who mean it meet: its address space and address, or for memory that processes share
+ * 0 and its physical address. Bit 0 of the address tells a word used by all from one used with FUTEX_PRIVATE_FLAG, which
+ * never meet.
+ */
+class WordName {
+  space: u64 = 0n;
+  address: u64 = 0n;
+}
+
+const NOT_PRIVATE = 1n;
+
+/** The words of the call in progress. */
+const word = new WordName();
+const otherWord = new WordName();
 
 const BUCKETS = 64;
 const buckets = array(WaitQueue, BUCKETS);
 
-function isSharedWord(space: AddressSpace, address: u64): boolean {
+function bucketOf(name: WordName): WaitQueue {
+  return buckets[u32(u64((name.address >> 2n) + name.space * 7n) % u64(BUCKETS))]!;
+}
+
+/** EINVAL: misaligned. EFAULT: no user address, or for a word that is not private, nothing that can be read. */
+function nameWord(name: WordName, space: AddressSpace, address: u64, isPrivate: boolean): Result<void> {
+  if ((address & (WORD_BYTES - 1n)) !== 0n) return err(Errno.EINVAL);
+  if (!isUserRange(address, WORD_BYTES)) return err(Errno.EFAULT);
+  name.space = space.id;
+  name.address = address;
+  if (isPrivate) return ok();
+  const present = readUser32(userPtr<u32>(address));
+  if (!present.ok) return err(present.error);
   const area = areaAt(space.areas, address);
-  return area !== null && (area.flags & AreaFlag.SHARED) !== 0;
+  if (area !== null && (area.flags & AreaFlag.SHARED) !== 0) {
+    name.space = 0n;
+    name.address = u64(frameAt(space, address) | (address & PAGE_OFFSET_MASK));
+  }
+  name.address = u64(name.address | NOT_PRIVATE);
+  return ok();
 }
 
-/** The two halves of a word's name. Space 0 stands for physical addresses. */
-function keySpace(space: AddressSpace, address: u64, isPrivate: boolean): u64 {
-  return !isPrivate && isSharedWord(space, address) ? 0n : space.id;
-}
-
-function keyAddress(space: AddressSpace, address: u64, isPrivate: boolean): u64 {
-  if (isPrivate || !isSharedWord(space, address)) return address;
-  return u64(frameAt(space, address) | (address & PAGE_OFFSET_MASK));
-}
-
-function bucketOf(space: u64, address: u64): WaitQueue {
-  return buckets[u32(u64((address >> 2n) + space * 7n) % u64(BUCKETS))]!;
+function waitsOn(thread: Thread, name: WordName): boolean {
+  return thread.futexSpace === name.space && thread.futexAddress === name.address;
 }
 
 /**
@@ -52,16 +73,17 @@ export function futexWait(
   deadline: u64,
   isPrivate: boolean,
 ): Result<void> {
-  if ((address & 3n) !== 0n) return err(Errno.EINVAL);
+  const named = nameWord(word, space, address, isPrivate);
+  if (!named.ok) return named;
   const value = readUser32(userPtr<u32>(address));
   if (!value.ok) return err(value.error);
   if (value.value !== expected) return err(Errno.EAGAIN);
-  thread.futexSpace = keySpace(space, address, isPrivate);
-  thread.futexAddress = keyAddress(space, address, isPrivate);
+  thread.futexSpace = word.space;
+  thread.futexAddress = word.address;
   thread.futexMask = mask;
   thread.timedOut = false;
   if (deadline !== NO_DEADLINE) armTimer(thread, deadline);
-  prepareToWait(bucketOf(thread.futexSpace, thread.futexAddress), thread, true);
+  prepareToWait(bucketOf(word), thread, true);
   while (thread.waitQueue !== null && !thread.timedOut && !isInterrupted(thread)) {
     sleep();
     if (thread.waitQueue !== null) prepareToWait(thread.waitQueue, thread, true);
@@ -71,25 +93,171 @@ export function futexWait(
   disarmTimer(thread);
   if (wasWoken) return ok();
   if (thread.timedOut) return err(Errno.ETIMEDOUT);
-  if (deadline === NO_DEADLINE) thread.restart = Restart.IF_WANTED;
+  thread.restart = deadline === NO_DEADLINE ? Restart.IF_WANTED : Restart.TO_DEADLINE;
+  thread.resumedDeadline = deadline;
   return err(Errno.EINTR);
 }
 
-/** Wakes up to `limit` threads that wait on a word through a bit of `mask`, first come first. Returns how many. */
-export function futexWake(space: AddressSpace, address: u64, limit: u32, mask: u32, isPrivate: boolean): u32 {
-  const wantedSpace = keySpace(space, address, isPrivate);
-  const wantedAddress = keyAddress(space, address, isPrivate);
+/**
+ * Wakes threads that wait on a word through a bit of `mask`, first come first, until `limit` have been woken: one even
+ * when the limit is less. Returns how many. EINVAL, EFAULT as for `nameWord`.
+ */
+export function futexWake(space: AddressSpace, address: u64, limit: i32, mask: u32, isPrivate: boolean): Result<u32> {
+  const named = nameWord(word, space, address, isPrivate);
+  return named.ok ? ok(wakeWaiters(word, limit, mask)) : err(named.error);
+}
+
+/** Wakes one waiter of a word that a thread has left behind; a bad address is nobody's. */
+export function futexWakeOne(space: AddressSpace, address: u64): void {
+  if (nameWord(word, space, address, false).ok) wakeWaiters(word, 1, NO_FUTEX_MASK);
+}
+
+function wakeWaiters(name: WordName, limit: i32, mask: u32): u32 {
   let woken: u32 = 0;
-  let waiter = bucketOf(wantedSpace, wantedAddress).first;
-  while (waiter !== null && woken < limit) {
+  let waiter = bucketOf(name).first;
+  while (waiter !== null) {
     const next: Thread | null = waiter.waitNext;
-    const isMeant = waiter.futexSpace === wantedSpace && waiter.futexAddress === wantedAddress;
-    if (isMeant && (waiter.futexMask & mask) !== 0) {
+    if (waitsOn(waiter, name) && (waiter.futexMask & mask) !== 0) {
       unlinkWaiter(waiter);
       wakeThread(waiter);
       woken = u32(woken + 1);
+      if (woken >= limit) break;
     }
     waiter = next;
   }
   return woken;
+}
+
+/** What a requeue is asked for: how many waiters to wake and then to move, and what the word must hold if `isCompared`. */
+export class Requeue {
+  wakeLimit: i32 = 0;
+  moveLimit: i32 = 0;
+  isCompared: boolean = false;
+  expected: u32 = 0;
+}
+
+/**
+ * Wakes some waiters of one word and has others wait on a second word instead; returns how many it was altogether.
+ * EINVAL: a negative limit, a misaligned word. EAGAIN: the first word does not hold what it should. EFAULT.
+ */
+export function futexRequeue(
+  space: AddressSpace,
+  address: u64,
+  target: u64,
+  request: Requeue,
+  isPrivate: boolean,
+): Result<u32> {
+  if (request.wakeLimit < 0 || request.moveLimit < 0) return err(Errno.EINVAL);
+  const named = nameWord(word, space, address, isPrivate);
+  if (!named.ok) return err(named.error);
+  const targetNamed = nameWord(otherWord, space, target, isPrivate);
+  if (!targetNamed.ok) return err(targetNamed.error);
+  if (request.isCompared) {
+    const value = readUser32(userPtr<u32>(address));
+    if (!value.ok) return value;
+    if (value.value !== request.expected) return err(Errno.EAGAIN);
+  }
+  return ok(requeueWaiters(request));
+}
+
+function requeueWaiters(request: Requeue): u32 {
+  const bucket = bucketOf(word);
+  const target = bucketOf(otherWord);
+  let count: u32 = 0;
+  let waiter = bucket.first;
+  while (waiter !== null && count < request.wakeLimit + request.moveLimit) {
+    const next: Thread | null = waiter.waitNext;
+    if (waitsOn(waiter, word)) {
+      count = u32(count + 1);
+      const isWoken = count <= request.wakeLimit;
+      if (isWoken || bucket !== target) unlinkWaiter(waiter);
+      if (isWoken) wakeThread(waiter);
+      else moveWaiter(waiter, target);
+    }
+    waiter = next;
+  }
+  return count;
+}
+
+/** Renames what a thread waits on; it keeps its place when the bucket is the same. */
+function moveWaiter(thread: Thread, target: WaitQueue): void {
+  thread.futexSpace = otherWord.space;
+  thread.futexAddress = otherWord.address;
+  if (thread.waitQueue === null) linkWaiter(target, thread);
+}
+
+/** The fields of FUTEX_WAKE_OP's last argument (FUTEX_OP of futex(2)). */
+const WordChange = { SET: 0, ADD: 1, OR: 2, AND_NOT: 3, XOR: 4 } as const;
+const WordTest = { EQUAL: 0, NOT_EQUAL: 1, LESS: 2, LESS_OR_EQUAL: 3, GREATER: 4, GREATER_OR_EQUAL: 5 } as const;
+const SHIFTED_OPERAND = 8;
+
+/**
+ * Changes the second word, wakes waiters of the first, and those of the second too if its old value passes the test that
+ * `code` contains. Returns how many woke. ENOSYS: an unknown change or test. EINVAL, EFAULT.
+ */
+export function futexWakeOp(
+  space: AddressSpace,
+  address: u64,
+  limit: i32,
+  target: u64,
+  targetLimit: i32,
+  code: u32,
+  isPrivate: boolean,
+): Result<u32> {
+  const named = nameWord(word, space, address, isPrivate);
+  if (!named.ok) return err(named.error);
+  const targetNamed = nameWord(otherWord, space, target, isPrivate);
+  if (!targetNamed.ok) return err(targetNamed.error);
+  const old = changeWord(target, code);
+  if (!old.ok) return old;
+  const test = u32((code >>> 24) & 15);
+  if (test > WordTest.GREATER_OR_EQUAL) return err(Errno.ENOSYS);
+  let woken = wakeWaiters(word, limit, NO_FUTEX_MASK);
+  const argument = i32(i32(code << 20) >> 20);
+  if (passes(test, i32(old.value), argument)) woken = u32(woken + wakeWaiters(otherWord, targetLimit, NO_FUTEX_MASK));
+  return ok(woken);
+}
+
+/** Returns the old value. */
+function changeWord(address: u64, code: u32): Result<u32> {
+  const change = u32((code >>> 28) & 7);
+  const field = i32(i32(code << 8) >> 20);
+  const operand = code >>> 28 >= SHIFTED_OPERAND ? u32(1 << (field & 31)) : u32(field);
+  if (change > WordChange.XOR) return err(Errno.ENOSYS);
+  const old = readUser32(userPtr<u32>(address));
+  if (!old.ok) return old;
+  const stored = writeUser32(userPtr<u32>(address), changed(change, old.value, operand));
+  return stored.ok ? ok(old.value) : err(stored.error);
+}
+
+function changed(change: u32, old: u32, operand: u32): u32 {
+  switch (change) {
+    case WordChange.SET:
+      return operand;
+    case WordChange.ADD:
+      return u32(old + operand);
+    case WordChange.OR:
+      return u32(old | operand);
+    case WordChange.AND_NOT:
+      return u32(old & ~operand);
+    default:
+      return u32(old ^ operand);
+  }
+}
+
+function passes(test: u32, value: i32, argument: i32): boolean {
+  switch (test) {
+    case WordTest.EQUAL:
+      return value === argument;
+    case WordTest.NOT_EQUAL:
+      return value !== argument;
+    case WordTest.LESS:
+      return value < argument;
+    case WordTest.LESS_OR_EQUAL:
+      return value <= argument;
+    case WordTest.GREATER:
+      return value > argument;
+    default:
+      return value >= argument;
+  }
 }

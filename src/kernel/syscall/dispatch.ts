@@ -63,11 +63,14 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.sched_setaffinity, thread.schedSetaffinity],
   [SystemCall.sched_getaffinity, thread.schedGetaffinity],
   [SystemCall.set_tid_address, thread.setTidAddress],
+  [SystemCall.restart_syscall, thread.restartSyscall],
   [SystemCall.clock_gettime, time.clockGettime],
   [SystemCall.clock_nanosleep, time.clockNanosleep],
   [SystemCall.exit_group, process.exitGroup],
   [SystemCall.tgkill, signal.tgkill],
+  [SystemCall.waitid, process.waitid],
   [SystemCall.set_robust_list, thread.setRobustList],
+  [SystemCall.get_robust_list, thread.getRobustList],
 ]);
 
 const OWN_CALLS = 17;

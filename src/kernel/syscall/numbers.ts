@@ -43,9 +43,12 @@ export const SystemCall = {
   sched_setaffinity: 203,
   sched_getaffinity: 204,
   set_tid_address: 218,
+  restart_syscall: 219,
   clock_gettime: 228,
   clock_nanosleep: 230,
   exit_group: 231,
   tgkill: 234,
+  waitid: 247,
   set_robust_list: 273,
+  get_robust_list: 274,
 } as const;

@@ -1,5 +1,21 @@
 /** System calls about processes: arguments in, policy elsewhere. */
-import { addressOf, array, Errno, err, i32, ok, type Result, u8, u32, u64, userPtr, type VirtAddr } from '#dialect';
+import {
+  addressOf,
+  array,
+  Errno,
+  embed,
+  err,
+  f32,
+  i32,
+  ok,
+  type Result,
+  struct,
+  u8,
+  u32,
+  u64,
+  userPtr,
+  type VirtAddr,
+} from '#dialect';
 import { copyOut, copyStringIn, writeUser32 } from '../memory/user-copy.ts';
 import { execProcess } from '../process/creation.ts';
 import { normalizePath } from '../process/cwd.ts';
@@ -8,7 +24,8 @@ import { exitedStatus, exitThread, terminateProcess } from '../process/exit.ts';
 import { CloneRequest, checkCloneFlags, cloneTask, forkProcess, vforkProcess } from '../process/fork.ts';
 import type { Process } from '../process/pcb.ts';
 import { createSession, findForQuery, setProcessGroup } from '../process/session.ts';
-import { answeredPid, answeredStatus, waitForChild } from '../process/wait.ts';
+import { Signal } from '../process/signal-delivery.ts';
+import { ChildEvent, WaitFor, WaitOption, waitForChild, waitStatus } from '../process/wait.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread } from '../sched/scheduler.ts';
 
@@ -93,25 +110,81 @@ export function execve(frame: VirtAddr): Result<u64> {
 /** Bytes of struct rusage, all of which this kernel reports as zero. */
 const RUSAGE_WORDS = 18;
 const noUsage = array(u64, RUSAGE_WORDS);
+const childEvent = new ChildEvent();
 
-/** wait4(pid, status, options, rusage) */
+const WAIT4_OPTIONS = 0xe000_000b;
+const WAITID_OPTIONS = 0xe100_000f;
+const WAITID_EVENTS = 0xe;
+
+/** wait4(pid, status, options, rusage). A pid of 0 is the caller's group, -1 any child, less than that a group. */
 export function wait4(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const statusAt = registers.rsi;
-  const usageAt = registers.r10;
-  const waited = waitForChild(i32(registers.rdi), u32(registers.rdx));
-  if (!waited.ok) return waited;
-  const pid = answeredPid(waited.value);
-  if (pid === 0) return ok(0n);
+  const options = u32(registers.rdx);
+  if ((options & ~WAIT4_OPTIONS) !== 0) return err(Errno.EINVAL);
+  const waited = waitFor(i32(registers.rdi), u32(options | WaitOption.EXITED));
+  if (!waited.ok) return err(waited.error);
+  if (childEvent.pid === 0) return ok(0n);
   if (statusAt !== 0n) {
-    const stored = writeUser32(userPtr<u32>(statusAt), answeredStatus(waited.value));
+    const stored = writeUser32(userPtr<u32>(statusAt), waitStatus(childEvent));
     if (!stored.ok) return err(stored.error);
   }
-  if (usageAt !== 0n) {
-    const stored = copyOut(userPtr<u64>(usageAt), addressOf(noUsage), u64(RUSAGE_WORDS * 8));
+  const stored = storeUsage(registers.r10);
+  return stored.ok ? ok(u64(childEvent.pid)) : err(stored.error);
+}
+
+/** ESRCH: the one negative number that names no group. */
+function waitFor(selector: i32, options: u32): Result<void> {
+  if (selector === -0x8000_0000) return err(Errno.ESRCH);
+  if (selector === -1) return waitForChild(childEvent, WaitFor.ANY, 0, options);
+  if (selector > 0) return waitForChild(childEvent, WaitFor.PID, u32(selector), options);
+  const group = selector === 0 ? caller().pgid : u32(-selector);
+  return waitForChild(childEvent, WaitFor.GROUP, group, options);
+}
+
+function storeUsage(address: u64): Result<void> {
+  if (address === 0n) return ok();
+  return copyOut(userPtr<u64>(address), addressOf(noUsage), u64(RUSAGE_WORDS * 8));
+}
+
+/** The part of siginfo_t that waitid fills in. */
+const ChildInfo = struct({ signal: f32, error: f32, code: i32, _padding: f32, pid: f32, uid: f32, status: f32 });
+const childInfo = embed(ChildInfo);
+
+/** waitid(kind, id, info, options, rusage) */
+export function waitid(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const options = u32(registers.r10);
+  if ((options & ~WAITID_OPTIONS) !== 0 || (options & WAITID_EVENTS) === 0) return err(Errno.EINVAL);
+  const waited = waitForId(u32(registers.rdi), i32(registers.rsi), options);
+  if (!waited.ok) return err(waited.error);
+  if (childEvent.pid !== 0) {
+    const stored = storeUsage(registers.r8);
     if (!stored.ok) return err(stored.error);
   }
-  return ok(u64(pid));
+  if (registers.rdx === 0n) return ok(0n);
+  childInfo.signal = childEvent.pid === 0 ? 0 : Signal.SIGCHLD;
+  childInfo.code = childEvent.pid === 0 ? 0 : childEvent.code;
+  childInfo.pid = childEvent.pid;
+  childInfo.uid = childEvent.pid === 0 ? 0 : childEvent.uid;
+  childInfo.status = childEvent.pid === 0 ? 0 : childEvent.status;
+  const copied = copyOut(userPtr<u32>(registers.rdx), addressOf(childInfo), u64(ChildInfo.size));
+  return copied.ok ? ok(0n) : err(copied.error);
+}
+
+/** `kind` is an idtype_t of waitid(2), whose numbers WaitFor has; process file descriptors do not exist here. */
+function waitForId(kind: u32, id: i32, options: u32): Result<void> {
+  switch (kind) {
+    case WaitFor.ANY:
+      return waitForChild(childEvent, WaitFor.ANY, 0, options);
+    case WaitFor.PID:
+      return id <= 0 ? err(Errno.EINVAL) : waitForChild(childEvent, WaitFor.PID, u32(id), options);
+    case WaitFor.GROUP:
+      if (id < 0) return err(Errno.EINVAL);
+      return waitForChild(childEvent, WaitFor.GROUP, id === 0 ? caller().pgid : u32(id), options);
+    default:
+      return err(Errno.EINVAL);
+  }
 }
 
 /** setpgid(pid, pgid) */

@@ -38,6 +38,11 @@ export function deadlineAfter(duration: u64): u64 {
   return u64(monotonicTime() + duration);
 }
 
+/** The monotonic time at which CLOCK_REALTIME shows `time`. */
+export function monotonicDeadline(time: u64): u64 {
+  return time;
+}
+
 /** CLOCK_* of clock_gettime(2). There is no calendar clock: CLOCK_REALTIME counts from the machine's start. */
 const Clock = {
   REALTIME: 0,
@@ -74,7 +79,7 @@ export function clockNanosleep(frame: VirtAddr): Result<u64> {
 }
 
 /** Sleeps until a time of the monotonic clock. EINTR: what was left is stored at `remainderAt`, unless that is 0. */
-function sleepUntil(deadline: u64, remainderAt: u64): Result<u64> {
+export function sleepUntil(deadline: u64, remainderAt: u64): Result<u64> {
   const thread = runningThread()!;
   armTimer(thread, deadline);
   prepareToSleep(thread, true);
@@ -90,6 +95,8 @@ function sleepUntil(deadline: u64, remainderAt: u64): Result<u64> {
     const stored = writeTimespec(remainderAt, now < deadline ? u64(deadline - now) : 0n);
     if (!stored.ok) return stored;
   }
+  thread.restart = Restart.TO_DEADLINE;
+  thread.resumedDeadline = deadline;
   return err(Errno.EINTR);
 }
 
