@@ -1,7 +1,19 @@
 import { defineConfig } from 'vitest/config';
 
 /** One project per layer; `npx vitest run --project cpu` runs one of them. */
-const layers = ['repository', 'cpu', 'devices', 'machine', 'compiler', 'kernel', 'debugger', 'cli', 'system', 'oracle'];
+const layers = [
+  'repository',
+  'cpu',
+  'devices',
+  'machine',
+  'compiler',
+  'kernel',
+  'user',
+  'debugger',
+  'cli',
+  'system',
+  'oracle',
+];
 
 /** Where continuous integration looks for the count of skipped tests. */
 const reporters: [string, Record<string, unknown>][] = [['default', {}]];

@@ -15,11 +15,13 @@ const Call = {
   EXIT: 60n,
   WAIT4: 61n,
   KILL: 62n,
+  SYSINFO: 99n,
   GETPPID: 110n,
   GETTID: 186n,
   FUTEX: 202n,
   CLOCK_GETTIME: 228n,
   EXIT_GROUP: 231n,
+  GETRANDOM: 318n,
 } as const;
 
 export const CONSOLE_IN = 0;
@@ -60,13 +62,33 @@ export function sleepFor(duration: u64): i64 {
   return syscall(Call.NANOSLEEP, addressOf(time), 0n);
 }
 
+const CLOCK_REALTIME = 0n;
 const CLOCK_MONOTONIC = 1n;
 
 /** Nanoseconds of the monotonic clock. */
 export function monotonicTime(): u64 {
+  return readClock(CLOCK_MONOTONIC);
+}
+
+/** Nanoseconds since 1970. */
+export function realTime(): u64 {
+  return readClock(CLOCK_REALTIME);
+}
+
+function readClock(clock: u64): u64 {
   const time = array(u64, 2);
-  syscall(Call.CLOCK_GETTIME, CLOCK_MONOTONIC, addressOf(time));
+  syscall(Call.CLOCK_GETTIME, clock, addressOf(time));
   return u64(time[0]! * NANOSECONDS + time[1]!);
+}
+
+/** Fills in a struct sysinfo. */
+export function sysinfo(record: VirtAddr): i64 {
+  return syscall(Call.SYSINFO, record);
+}
+
+/** Fills memory with random bytes. */
+export function getRandom(buffer: VirtAddr, length: u64): i64 {
+  return syscall(Call.GETRANDOM, buffer, length, 0n);
 }
 
 export function getpid(): u32 {

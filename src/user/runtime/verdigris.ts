@@ -1,18 +1,15 @@
-/** The process and thread lists, by the system calls that only Verdigris has. */
-import { addressOf, embed, syscall, u8, u32, u64 } from '#dialect';
-import { VerdigrisCall } from '../../kernel/abi/calls.ts';
-import { NAME_LENGTH, ProcessRecord, ThreadRecord } from '../../kernel/abi/process.ts';
+/** Prints what the process and thread tables hold. */
+import { u8, u32 } from '#dialect';
+import { NAME_LENGTH } from '../../kernel/abi/process.ts';
 import { print, printByte, printColumn } from './print.ts';
-
-const processRecord = embed(ProcessRecord);
-const threadRecord = embed(ThreadRecord);
+import { nextProcess, nextThread, processRecord, threadRecord } from './process-records.ts';
 
 /** Prints the process table, one line a process. */
 export function printProcesses(): void {
   print`  PID  PPID S THREADS PAGES NAME\n`;
   let pid: u32 = 0;
   for (;;) {
-    pid = u32(syscall(u64(VerdigrisCall.process_query), u64(pid), addressOf(processRecord)));
+    pid = nextProcess(pid);
     if (pid === 0) return;
     printColumn(processRecord.pid, 5);
     printColumn(processRecord.parent, 6);
@@ -34,7 +31,7 @@ export function printThreads(pid: u32): void {
   print`  TID   PID S PRIORITY  TICKS\n`;
   let tid: u32 = 0;
   for (;;) {
-    tid = u32(syscall(u64(VerdigrisCall.thread_query), u64(pid), u64(tid), addressOf(threadRecord)));
+    tid = nextThread(pid, tid);
     if (tid === 0) return;
     printColumn(threadRecord.tid, 5);
     printColumn(threadRecord.pid, 6);
@@ -50,7 +47,7 @@ export function printThreads(pid: u32): void {
 export function forEachProcess(visit: (pid: u32) => void): void {
   let pid: u32 = 0;
   for (;;) {
-    pid = u32(syscall(u64(VerdigrisCall.process_query), u64(pid), addressOf(processRecord)));
+    pid = nextProcess(pid);
     if (pid === 0) return;
     visit(pid);
   }
