@@ -15,8 +15,10 @@ interface Target {
 
 export interface BuiltImages {
   readonly kernel: Uint8Array;
-  /** A cpio archive with every program of src/user as bin/NAME. */
+  /** A cpio archive with every program of src/user as bin/NAME, and every server of src/user/servers as sbin/NAME. */
   readonly initramfs: Uint8Array;
+  /** An archive with the servers alone, to be followed by another one with the files that they serve. */
+  readonly servers: Uint8Array;
   /** Every image, and whether it was compiled now. */
   readonly targets: readonly { readonly file: string; readonly bytes: number; readonly compiled: boolean }[];
 }
@@ -54,13 +56,15 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     built.push({ ...target, image, compiled: !fresh });
   }
   const programs = built.filter(({ kind }) => kind === 'user');
-  const initramfs = packArchive(programs.map(({ file, image }) => ({ name: file, data: image })));
+  const entries = programs.map(({ file, image }) => ({ name: file, data: image }));
+  const initramfs = packArchive(entries);
   const initramfsPath = join(root, 'images', INITRAMFS_FILE);
   const packs = !existsSync(initramfsPath) || programs.some(({ compiled }) => compiled);
   if (packs) replaceFile(initramfsPath, initramfs);
   return {
     kernel: built[0]!.image,
     initramfs,
+    servers: packArchive(entries.filter(({ name }) => name.startsWith('sbin/'))),
     targets: [
       ...built.map(({ file, image, compiled }) => ({ file, bytes: image.length, compiled })),
       { file: INITRAMFS_FILE, bytes: initramfs.length, compiled: packs },
@@ -75,15 +79,17 @@ function replaceFile(path: string, data: Uint8Array | string): void {
   renameSync(partial, path);
 }
 
-/** The kernel first, then each module directly in src/user. */
+/** The kernel first, then each module directly in src/user, then the main module of each server. */
 function targetsIn(root: string): Target[] {
-  const programs = readdirSync(join(root, 'src/user'))
-    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
-    .sort();
+  const namesIn = (folder: string) => readdirSync(join(root, folder)).sort();
+  const programs = namesIn('src/user').filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'));
   return [
     { file: KERNEL_FILE, entry: 'src/kernel/main.ts', kind: 'kernel' },
     ...programs.map((name): Target => {
       return { file: `bin/${name.slice(0, -'.ts'.length)}`, entry: `src/user/${name}`, kind: 'user' };
+    }),
+    ...namesIn('src/user/servers').map((name): Target => {
+      return { file: `sbin/${name}`, entry: `src/user/servers/${name}/main.ts`, kind: 'user' };
     }),
   ];
 }

@@ -4,13 +4,16 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PROTOCOLS, type Protocol } from '../machine/boot/load-image.ts';
 import { Machine } from '../machine/machine.ts';
 import type { TypedInput } from '../machine/serial-console.ts';
+import { joinArchives } from './archive.ts';
 import { fileError } from './failure.ts';
-import { buildImages, KERNEL_FILE, packageRoot } from './images.ts';
+import { type BuiltImages, buildImages, KERNEL_FILE, packageRoot } from './images.ts';
+import { packDirectory } from './rootfs.ts';
 import { offerStoredInterpreter } from './stored-interpreter.ts';
 
 /** What every verb that powers a machine on lets the user choose. */
 export interface MachineFlags {
   readonly initrd?: string;
+  readonly rootfs?: string;
   readonly append: string;
   readonly memory: string;
   readonly maxInstructions?: number;
@@ -32,6 +35,9 @@ export interface OpenedMachine {
 export function addMachineOptions(command: Command): Command {
   return command
     .option('--initrd <file>', 'hand this file to the kernel as its first module')
+    .addOption(
+      new Option('--rootfs <directory>', 'make this directory the root of the file system').conflicts('initrd'),
+    )
     .option('--append <text>', 'kernel command line', '')
     .option('--memory <size>', 'RAM, 1M to 3G', '256M')
     .option('--max-instructions <n>', 'stop after this many instructions', parseCount)
@@ -50,10 +56,10 @@ export function addMachineOptions(command: Command): Command {
  * @throws CommandError or MachineError with one sentence
  */
 export async function openMachine(imagePath: string | undefined, flags: MachineFlags): Promise<OpenedMachine> {
-  const own = imagePath === undefined ? await buildImages() : undefined;
-  const image = own?.kernel ?? readInput('image', imagePath!);
+  const own = imagePath === undefined || flags.rootfs !== undefined ? await buildImages() : undefined;
+  const image = imagePath === undefined ? own!.kernel : readInput('image', imagePath);
   const imageName = imagePath === undefined ? KERNEL_FILE : basename(imagePath);
-  const initrd = flags.initrd === undefined ? own?.initramfs : readInput('initrd', flags.initrd);
+  const initrd = initrdOf(flags, own);
   offerStoredInterpreter();
   const machine = new Machine(image, {
     memory: flags.memory,
@@ -64,8 +70,13 @@ export async function openMachine(imagePath: string | undefined, flags: MachineF
     ...(initrd === undefined ? {} : { initrd }),
     ...(flags.replay === undefined ? {} : { input: readRecording(flags.replay) }),
   });
-  const sourceRoot = own === undefined ? process.cwd() : packageRoot();
+  const sourceRoot = imagePath !== undefined ? process.cwd() : packageRoot();
   return { machine, image, imageName, sourceRoot, ...(initrd === undefined ? {} : { initrd }) };
+}
+
+function initrdOf(flags: MachineFlags, own: BuiltImages | undefined): Uint8Array | undefined {
+  if (flags.rootfs !== undefined) return joinArchives([own!.servers, packDirectory(flags.rootfs)]);
+  return flags.initrd === undefined ? own?.initramfs : readInput('initrd', flags.initrd);
 }
 
 function readInput(what: string, path: string): Uint8Array {

@@ -1,5 +1,10 @@
-import { describe, expect, it } from 'vitest';
-import { packArchive, readArchive } from '../../src/cli/archive.ts';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { joinArchives, packArchive, readArchive } from '../../src/cli/archive.ts';
+import { packDirectory } from '../../src/cli/rootfs.ts';
+import { FileServer } from '../user/file-server-fixture.ts';
 
 const files = [
   { name: 'bin/init', data: new Uint8Array([1, 2, 3]) },
@@ -25,5 +30,38 @@ describe('an initramfs', () => {
       expect(readArchive(bytes.subarray(0, length)).length).toBeLessThanOrEqual(files.length);
     }
     expect(readArchive(new TextEncoder().encode('no archive'.repeat(20)))).toEqual([]);
+  });
+});
+
+describe('a directory packed as the root of the file system (--rootfs)', () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'rootfs-'));
+    mkdirSync(join(folder, 'usr/bin'), { recursive: true });
+    writeFileSync(join(folder, 'usr/bin/tool'), 'tool', { mode: 0o751 });
+    symlinkSync('usr/bin', join(folder, 'bin'));
+    utimesSync(join(folder, 'usr/bin/tool'), 1000, 2000);
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('keeps modes, times and symbolic links, and lies over the archive before it', () => {
+    const base = packArchive([{ name: 'bin/old', data: new Uint8Array([1]) }]);
+    const files = new FileServer(joinArchives([base, packDirectory(folder)]));
+    expect(files.text('/bin/tool')).toBe('tool');
+    expect(files.stat('/usr/bin/tool')).toMatchObject({ mode: 0o100751, modified: 2_000_000_000_000n });
+    expect(files.stat('/bin/old').status).toBe(-2);
+  });
+
+  it('is the same bytes each time', () => {
+    expect(packDirectory(folder)).toEqual(packDirectory(folder));
+  });
+
+  it('refuses what it cannot read in one sentence', () => {
+    expect(() => packDirectory(join(folder, 'none'))).toThrow(/^cannot read the rootfs .*none: /);
+    if (process.getuid?.() === 0) return;
+    chmodSync(join(folder, 'usr'), 0);
+    expect(() => packDirectory(folder)).toThrow(/^cannot read the rootfs .*usr: /);
   });
 });

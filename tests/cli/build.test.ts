@@ -20,12 +20,12 @@ const build = async (...options: string[]): Promise<Target[]> => {
 };
 
 describe('build', () => {
-  it('leaves the kernel, its programs and an initramfs with all of them in images/', async () => {
+  it('leaves the kernel, its programs, its servers and an initramfs with all of them in images/', async () => {
     const targets = await build();
     const archive = readArchive(readFileSync(resolve(images, 'initramfs.cpio')));
-    const programs = targets.map(({ file }) => file).filter((file) => file.startsWith('bin/'));
+    const programs = targets.map(({ file }) => file).filter((file) => /^s?bin\//.test(file));
     expect(targets.map(({ file }) => file)).toEqual(['kernel.elf', ...programs, 'initramfs.cpio']);
-    expect(programs).toContain('bin/init');
+    expect(programs).toEqual(expect.arrayContaining(['bin/init', 'sbin/file-server']));
     expect(archive.map(({ name }) => name)).toEqual(programs);
     for (const { file, bytes } of targets) {
       const image = readFileSync(resolve(images, file));

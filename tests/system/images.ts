@@ -73,5 +73,6 @@ const programs = ['init', 'sh', 'hello', 'primes', 'sleep', 'fault'] as const;
 /** The initramfs with our own programs below /bin, and whatever else a test wants there. */
 export function initramfs(extra: Readonly<Record<string, Uint8Array>> = {}): Uint8Array {
   const own = programs.map((name) => [`bin/${name}`, image(`src/user/${name}.ts`, 'user')] as const);
-  return archive({ ...Object.fromEntries(own), ...extra });
+  const servers = { 'sbin/file-server': image('src/user/servers/file-server/main.ts', 'user') };
+  return archive({ ...Object.fromEntries(own), ...servers, ...extra });
 }

@@ -6,7 +6,7 @@
 import { array, Errno, err, mem, ok, type Result, type u8, u32, u64, type VirtAddr, virt } from '#dialect';
 import { FileMode, NAME_MAX } from '../../../kernel/abi/stat.ts';
 import { deviceNumber } from './devices.ts';
-import { addEntry, findEntry, removeEntry } from './directory.ts';
+import { addEntry, type Entry, findEntry, removeEntry } from './directory.ts';
 import { allocate, isText, PAGE_BYTES } from './heap.ts';
 import { createNode, dropIfUnused, isDirectory, type Node } from './node.ts';
 
@@ -141,10 +141,9 @@ function createEntry(
   if (!mode.ok) return err(mode.error);
   const existing = findEntry(directory, name, length);
   if (existing !== null) {
-    const node = existing.node!;
-    if (isDirectory(node)) return (mode.value & FileMode.TYPE_MASK) === FileMode.DIRECTORY ? ok() : err(Errno.EINVAL);
-    removeEntry(existing);
-    dropIfUnused(node);
+    const merges = isDirectory(existing.node!) && (mode.value & FileMode.TYPE_MASK) === FileMode.DIRECTORY;
+    if (merges) return ok();
+    removeTree(existing);
   }
   const node = nodeFor(header, mode.value);
   if (!node.ok) return err(node.error);
@@ -152,6 +151,18 @@ function createEntry(
   if (!filled.ok) return filled;
   const added = addEntry(directory, name, length, node.value);
   return added;
+}
+
+/** Takes a name away, and everything below it. */
+function removeTree(entry: Entry): void {
+  const node = entry.node!;
+  for (;;) {
+    const below = node.firstEntry;
+    if (below === null) break;
+    removeTree(below);
+  }
+  removeEntry(entry);
+  dropIfUnused(node);
 }
 
 /** A file with several names, found again by the inode number that its entries share. */
