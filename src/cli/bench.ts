@@ -1,40 +1,26 @@
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Engine } from '../cpu/cpu.ts';
-import { packArchive } from './archive.ts';
 import { measureBoot } from './bench/boot-time.ts';
-import { coldProgram } from './bench/cold-code.ts';
 import { comparePair, gccVersion, PAIRS, type PairResult } from './bench/compiler-pairs.ts';
 import type { GuestRun } from './bench/guest-timer.ts';
+import { GUESTS, type Guest, GuestImages } from './bench/guests.ts';
+import { countInstructions } from './bench/instruction-counts.ts';
 import { type GuestImage, type MachineRun, runOnMachine } from './bench/on-machine.ts';
 import { qemuVersion, runOnQemu } from './bench/on-qemu.ts';
-import { type BenchReport, type EngineResult, formatBench, type GuestResult } from './bench/report.ts';
+import { type BenchReport, type EngineResult, type GuestResult, meanRatio } from './bench/report.ts';
+import { formatBench } from './bench/terminal.ts';
 import { CommandError } from './failure.ts';
-import { buildImages, compileProgram } from './images.ts';
+import { packageRoot } from './images.ts';
 import { parseCount } from './machine-options.ts';
 
-const COMPUTE_GUESTS = [
-  'integer-mix',
-  'sieve',
-  'sha256',
-  'quicksort',
-  'modular-exponentiation',
-  'bytecode',
-  'recursion',
-  'pointer-chasing',
-  'hash-table',
-  'string-search',
-  'matrix',
-  'queens',
-];
-const SYSTEM_GUESTS = ['system-calls', 'page-faults'];
-
-const GUEST_PROGRAM = 'tests/bench/guests.ts';
-
 const DETAILS = `
-Each guest is a program of ours under our own kernel. It runs on this machine and, when
-qemu-system-x86_64 is installed, under its code generator (-accel tcg), the same image in the same
-run; the time is the processor time between the two lines that the guest prints around its work.
+Each guest is a program of ours under our own kernel, or a small kernel of its own. It runs on this
+machine and, when qemu-system-x86_64 is installed, under its code generator (-accel tcg), the same
+image in the same run; the time is the processor time between the two lines that the guest prints
+around its work.
 
 Examples:
   verdigris bench
@@ -73,39 +59,36 @@ export function benchCommand(): Command {
 }
 
 async function bench(flags: BenchFlags): Promise<BenchReport> {
-  const names = chooseGuests(flags.only);
+  const chosen = chooseGuests(flags.only);
   const qemu = flags.qemu ? qemuVersion() : undefined;
-  const { kernel } = await buildImages();
-  const image = (program: Uint8Array, argument: string): GuestImage => {
-    return {
-      kernel,
-      initramfs: packArchive([{ name: 'bench', data: program }]),
-      commandLine: `init=/bench ${argument}`,
-    };
-  };
   const engines: Engine[] = flags.engine === undefined ? ['interpreter', 'auto'] : [flags.engine];
   const settings = { engines, rounds: Math.max(1, flags.rounds), compares: qemu !== undefined };
-  const program = await compileProgram(GUEST_PROGRAM);
+  const images = new GuestImages();
   const guests: GuestResult[] = [];
-  for (const name of names) {
-    const kind = SYSTEM_GUESTS.includes(name) ? 'system' : 'compute';
-    guests.push(await measure(name, kind, image(program, name), settings));
-  }
-  guests.push(await measure('cold-code', 'cold', image(coldProgram(), ''), settings));
+  for (const guest of chosen) guests.push(await measure(guest, await images.imageOf(guest), settings));
+  const wantsAll = flags.only.length === 0;
   return {
+    date: new Date().toISOString().slice(0, 10),
     engines,
     rounds: settings.rounds,
-    versions: {
-      node: process.versions.node,
-      V8: process.versions.v8,
-      QEMU: qemu,
-      gcc: gccVersion(),
-      processor: cpus()[0]?.model,
-    },
+    versions: versions(qemu),
     guests,
     geometricMeans: Object.fromEntries(engines.map((engine) => [engine, meanRatio(guests, engine)])),
-    boot: await measureBoot(),
-    pairs: await comparePairs(),
+    counts: wantsAll ? await countInstructions(settings.compares) : [],
+    boot: wantsAll ? await measureBoot() : undefined,
+    pairs: wantsAll ? await comparePairs() : [],
+  };
+}
+
+function versions(qemu: string | undefined): BenchReport['versions'] {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  return {
+    verdigris: version,
+    node: process.versions.node,
+    V8: process.versions.v8,
+    QEMU: qemu,
+    gcc: gccVersion(),
+    processor: cpus()[0]?.model,
   };
 }
 
@@ -117,18 +100,12 @@ async function comparePairs(): Promise<PairResult[]> {
   return results;
 }
 
-/** Geometric mean of the compute guests' ratios. */
-function meanRatio(guests: readonly GuestResult[], engine: Engine): number | undefined {
-  const ratios = guests.filter(({ kind }) => kind === 'compute').map(({ engines }) => engines[engine]!.ratio);
-  if (ratios.length === 0 || ratios.includes(undefined)) return undefined;
-  return Math.exp(ratios.reduce((sum: number, ratio) => sum + Math.log(ratio!), 0) / ratios.length);
-}
-
-function chooseGuests(only: readonly string[]): readonly string[] {
-  const all = [...COMPUTE_GUESTS, ...SYSTEM_GUESTS];
-  const unknown = only.find((name) => !all.includes(name));
-  if (unknown !== undefined) throw new CommandError(`there is no guest ${unknown}; there are ${all.join(', ')}`);
-  return only.length === 0 ? all : only;
+function chooseGuests(names: readonly string[]): readonly Guest[] {
+  const unknown = names.find((name) => !GUESTS.some((guest) => guest.name === name));
+  if (unknown !== undefined) {
+    throw new CommandError(`there is no guest ${unknown}; there are ${GUESTS.map(({ name }) => name).join(', ')}`);
+  }
+  return names.length === 0 ? GUESTS : GUESTS.filter(({ name }) => names.includes(name));
 }
 
 interface Settings {
@@ -140,8 +117,7 @@ interface Settings {
 
 /** Runs a guest round by round on each engine and under QEMU, so that all see the same weather. */
 async function measure(
-  name: string,
-  kind: GuestResult['kind'],
+  { name, kind }: Guest,
   image: GuestImage,
   { engines, rounds, compares }: Settings,
 ): Promise<GuestResult> {

@@ -84,7 +84,7 @@ function targetsIn(root: string): Target[] {
   const namesIn = (folder: string) => readdirSync(join(root, folder)).sort();
   const programs = namesIn('src/user').filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'));
   return [
-    { file: KERNEL_FILE, entry: 'src/kernel/main.ts', kind: 'kernel' },
+    { file: KERNEL_FILE, entry: KERNEL_MAIN, kind: 'kernel' },
     ...programs.map((name): Target => {
       return { file: `bin/${name.slice(0, -'.ts'.length)}`, entry: `src/user/${name}`, kind: 'user' };
     }),
@@ -102,6 +102,23 @@ function targetsIn(root: string): Target[] {
 export async function compileProgram(entry: string): Promise<Uint8Array> {
   const root = packageRoot();
   return compileTarget({ file: '', entry, kind: 'user' }, { readFile: (path) => readText(join(root, path)) });
+}
+
+const KERNEL_MAIN = 'src/kernel/main.ts';
+
+/**
+ * Compiles a kernel that begins with our kernel's boot code and goes on in another `kernelMain`.
+ * @param entry the module that exports it, and `onPanic`, relative to the package's folder
+ * @throws CommandError with the diagnostics when a source is wrong
+ */
+export async function compileKernelOf(entry: string): Promise<Uint8Array> {
+  const root = packageRoot();
+  const main = [
+    "export { multibootEntry, pvhEntry } from './boot/entry.boot.ts';",
+    `export { kernelMain, onPanic } from '../../${entry}';`,
+  ].join('\n');
+  const readFile = (path: string) => (path === KERNEL_MAIN ? main : readText(join(root, path)));
+  return compileTarget({ file: '', entry: KERNEL_MAIN, kind: 'kernel' }, { readFile });
 }
 
 async function compileTarget(

@@ -2,9 +2,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { packArchive } from '../../src/cli/archive.ts';
 import { coldProgram } from '../../src/cli/bench/cold-code.ts';
 import { GuestTimer } from '../../src/cli/bench/guest-timer.ts';
-import { runOnMachine } from '../../src/cli/bench/on-machine.ts';
-import { type BenchReport, formatBench } from '../../src/cli/bench/report.ts';
-import { buildImages, compileProgram } from '../../src/cli/images.ts';
+import { GUESTS, GuestImages } from '../../src/cli/bench/guests.ts';
+import { readCounts } from '../../src/cli/bench/instruction-counts.ts';
+import { type GuestImage, runOnMachine } from '../../src/cli/bench/on-machine.ts';
+import { type BenchReport, type GuestResult, meanRatio } from '../../src/cli/bench/report.ts';
+import { formatBench } from '../../src/cli/bench/terminal.ts';
+import { forEachComputeGuest } from '../bench/compute.ts';
+import { block, encrypt, prepare } from '../bench/guests/aes.ts';
 import { queens } from '../bench/guests/queens.ts';
 
 function feed(timer: GuestTimer, text: string): void {
@@ -32,68 +36,110 @@ describe('the timer of a guest', () => {
 });
 
 describe('guests', { timeout: 180_000 }, () => {
-  let kernel: Uint8Array;
-  let program: Uint8Array;
+  const images = new GuestImages();
+  const imageOf = (wanted: string) => images.imageOf(GUESTS.find(({ name }) => name === wanted)!);
+  let coldImage: GuestImage;
   beforeAll(async () => {
-    kernel = (await buildImages()).kernel;
-    program = await compileProgram('tests/bench/guests.ts');
+    const { kernel } = await imageOf('queens');
+    const data = coldProgram(2_000);
+    coldImage = { kernel, initramfs: packArchive([{ name: 'bench', data }]), commandLine: 'init=/bench' };
   }, 240_000);
 
-  const image = (data: Uint8Array, argument: string) => {
-    return { kernel, initramfs: packArchive([{ name: 'bench', data }]), commandLine: `init=/bench ${argument}` };
-  };
+  it('are at least 20, and those that only compute are the ones that programs and kernels share', () => {
+    const names: string[] = [];
+    forEachComputeGuest((name) => names.push(name));
+    const computing = GUESTS.filter(({ kind }) => ['compute', 'sse2', 'division'].includes(kind));
+    expect(computing.map(({ name }) => name)).toEqual(names);
+    expect(GUESTS.length).toBeGreaterThanOrEqual(20);
+  });
 
-  it('compute on the machine what they compute in Node, by as many instructions on every engine', () => {
-    const interpreted = runOnMachine(image(program, 'queens'), 'interpreter');
-    const translated = runOnMachine(image(program, 'queens'), 'auto');
+  it('compute on the machine what they compute in Node, by as many instructions on every engine', async () => {
+    const image = await imageOf('queens');
+    const interpreted = runOnMachine(image, 'interpreter');
+    const translated = runOnMachine(image, 'auto');
     expect([interpreted.checksum, translated.checksum]).toEqual([String(queens()), String(queens())]);
     expect(translated.instructions).toBe(interpreted.instructions);
   });
 
+  it('that are kernels of their own compute the same by as many instructions on every engine', async () => {
+    const image = await imageOf('page-tables');
+    const interpreted = runOnMachine(image, 'interpreter');
+    const translated = runOnMachine(image, 'auto');
+    expect([translated.checksum, translated.instructions]).toEqual([interpreted.checksum, interpreted.instructions]);
+  });
+
   it('of cold code execute every instruction once', () => {
-    const { checksum, instructions } = runOnMachine(image(coldProgram(), ''), 'interpreter');
+    const { checksum, instructions } = runOnMachine(coldImage, 'interpreter');
     expect(checksum).toBe('0');
-    // 12,000 functions of eight instructions, each with its call and return; and the two system calls of the lines.
-    expect(instructions).toBeGreaterThan(120_000);
-    expect(instructions).toBeLessThan(125_000);
+    // 2,000 functions of eight instructions, each with its call and return; the system calls of the lines, and page faults.
+    expect(instructions).toBeGreaterThan(20_000);
+    expect(instructions).toBeLessThan(24_000);
+  });
+
+  it('encrypt the example of FIPS 197, appendix C.1', () => {
+    prepare();
+    [0x0011_2233, 0x4455_6677, 0x8899_aabb, 0xccdd_eeff].forEach((word, column) => {
+      block[column] = word as (typeof block)[number];
+    });
+    encrypt();
+    expect([...block]).toEqual([0x69c4_e0d8, 0x6a7b_0430, 0xd8cd_b780, 0x70b4_c55a]);
   });
 });
 
 describe('the report', () => {
+  const guest = (
+    name: string,
+    kind: GuestResult['kind'],
+    qemuSeconds: number | undefined,
+    seconds: number,
+  ): GuestResult => {
+    const ratio = qemuSeconds === undefined ? undefined : qemuSeconds / seconds;
+    const interpreterRatio = ratio === undefined ? undefined : ratio / 4;
+    const engines = { interpreter: { seconds: 4 * seconds, ratio: interpreterRatio }, auto: { seconds, ratio } };
+    return { name, kind, instructions: 2e8, checksum: '1', qemuSeconds, engines };
+  };
+  const guests = [guest('sieve', 'compute', 0.1, 0.1), guest('n-body', 'sse2', 0.8, 0.4)];
   const report: BenchReport = {
+    date: '2026-11-24',
     engines: ['interpreter', 'auto'],
     rounds: 3,
-    versions: { node: '20', QEMU: undefined },
-    guests: [
-      {
-        name: 'sieve',
-        kind: 'compute',
-        instructions: 2e8,
-        checksum: '1',
-        qemuSeconds: 0.1,
-        engines: { interpreter: { seconds: 0.4, ratio: 0.25 }, auto: { seconds: 0.1, ratio: 1 } },
-      },
-      {
-        name: 'cold-code',
-        kind: 'cold',
-        instructions: 1e5,
-        checksum: '0',
-        qemuSeconds: undefined,
-        engines: { interpreter: { seconds: 0.05, ratio: undefined }, auto: { seconds: 0.06, ratio: undefined } },
-      },
+    versions: { verdigris: '0.1.0', node: '20', QEMU: undefined },
+    guests,
+    geometricMeans: { interpreter: meanRatio(guests, 'interpreter'), auto: meanRatio(guests, 'auto') },
+    counts: [
+      { name: 'sieve', ours: { checksum: '1', instructions: 7 }, qemu: { checksum: '1', instructions: 7 } },
+      { name: 'rep-copy', ours: { checksum: '1', instructions: 7 }, qemu: { checksum: '1', instructions: 9 } },
     ],
-    geometricMeans: { interpreter: 0.25, auto: 1 },
     pairs: [{ name: 'bits', ours: { size: 80, instructions: 1200 }, gcc: { size: 100, instructions: 1000 } }],
     boot: { firstByte: { processor: 0.4, wall: 0.5 }, powerOff: { processor: 0.6, wall: 0.8 }, status: 0 },
   };
 
-  it('shows instructions a second, ratios, cold code, boot times and the pairs against gcc', () => {
+  it('shows instructions a second, and each ratio with the goal of its class', () => {
     const text = formatBench(report);
-    expect(text).toMatch(/^sieve +200\.0 M +2000 +500 +0\.25x +2000 +1\.00x$/m);
-    expect(text).toMatch(/^geometric mean +0\.25x +1\.00x$/m);
-    expect(text).toContain('cold code, interpreter: 0.50 us for each of 100000 instructions');
+    expect(text).toMatch(/^sieve +200\.0 M +2000 +500 +0\.25x +2000 +1\.00x +0\.9x +reached$/m);
+    expect(text).toMatch(/^n-body +200\.0 M +250 +125 +0\.50x +500 +2\.00x +4x +below$/m);
+  });
+
+  it('takes the geometric mean over all guests, for each engine with its goal', () => {
+    const text = formatBench(report);
+    expect(text).toMatch(/^geometric mean, interpreter +0\.35x +0\.25x +reached$/m);
+    expect(text).toMatch(/^geometric mean, auto +1\.41x +1\.5x +below$/m);
+    expect(meanRatio([...guests, guest('queens', 'compute', undefined, 1)], 'auto')).toBeUndefined();
+  });
+
+  it('shows where QEMU counts differently, boot times, the pairs against gcc, and versions', () => {
+    const text = formatBench(report);
+    expect(text).toContain(
+      'instructions counted as by QEMU (-icount): 1 of 2 compute guests\n  rep-copy: 7 here, 9 there\n',
+    );
     expect(text).toContain('boot to power-off: 0.60 s of processor time, 0.80 s in all');
     expect(text).toMatch(/^bits .*0\.80x.*1\.20x/m);
     expect(text).toContain('QEMU absent');
+  });
+
+  it('reads counts from lines of three words, whatever is printed around them', () => {
+    expect([...readCounts('booting now\r\nsieve 17 250\r\nend\n')]).toEqual([
+      ['sieve', { checksum: '17', instructions: 250 }],
+    ]);
   });
 });

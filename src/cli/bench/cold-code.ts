@@ -4,7 +4,6 @@ const LOAD_ADDRESS = 0x40_0000;
 const HEADER_BYTES = 0x78;
 /** Offset of a timespec of one second behind the two lines. */
 const SECOND_AT = 16;
-const FUNCTIONS = 12_000;
 const INSTRUCTIONS_PER_FUNCTION = 8;
 /** Neither RSP nor, for byte forms, the registers whose low byte needs REX. */
 const REGISTERS = [0, 1, 2, 3, 5, 6, 7];
@@ -89,14 +88,17 @@ class CodeWriter {
   }
 }
 
-/** A static ELF64 executable that speaks the benchmark's protocol (tests/bench/guests.ts): a row of calls to functions called once. */
-export function coldProgram(): Uint8Array {
+/**
+ * A static ELF64 executable that speaks the benchmark's protocol (tests/bench/guests.ts): a row of calls to functions that
+ * are called once.
+ */
+export function coldProgram(count: number): Uint8Array {
   const data = new Uint8Array(SECOND_AT + 16);
   data.set(new TextEncoder().encode('begin\nend 0\n'));
   data[SECOND_AT] = 1;
   const textAddress = LOAD_ADDRESS + HEADER_BYTES;
   const functions = new CodeWriter();
-  const starts = Array.from({ length: FUNCTIONS }, () => {
+  const starts = Array.from({ length: count }, () => {
     const start = functions.bytes.length;
     for (let i = 0; i < INSTRUCTIONS_PER_FUNCTION; i++) functions.emit(...functions.instruction());
     functions.emit(0xc3);
@@ -105,7 +107,7 @@ export function coldProgram(): Uint8Array {
   const main = new CodeWriter();
   main.write(textAddress, 6);
   const callsAt = main.bytes.length;
-  const callBytes = 5 * FUNCTIONS;
+  const callBytes = 5 * count;
   const tail = new CodeWriter();
   tail.write(textAddress + 6, 6);
   tail.exit(textAddress + SECOND_AT);

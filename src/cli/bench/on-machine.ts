@@ -3,10 +3,10 @@ import { Machine } from '../../machine/machine.ts';
 import { CommandError } from '../failure.ts';
 import { type GuestRun, GuestTimer } from './guest-timer.ts';
 
-/** A kernel with an initramfs that holds the guest, and how to start it. */
+/** A kernel, an initramfs that holds the guest unless the kernel is it, and how to start it. */
 export interface GuestImage {
   readonly kernel: Uint8Array;
-  readonly initramfs: Uint8Array;
+  readonly initramfs?: Uint8Array;
   readonly commandLine: string;
 }
 
@@ -23,7 +23,11 @@ function processSeconds(): number {
 
 /** Runs a guest on our machine, in this process. @throws CommandError when the guest does not come to its end */
 export function runOnMachine({ kernel, initramfs, commandLine }: GuestImage, engine: Engine): MachineRun {
-  const machine = new Machine(kernel, { initrd: initramfs, commandLine, engine });
+  const machine = new Machine(kernel, {
+    commandLine,
+    engine,
+    ...(initramfs === undefined ? {} : { initrd: initramfs }),
+  });
   const edges: number[] = [];
   const timer = new GuestTimer(processSeconds, () => edges.push(machine.instructions));
   machine.serial.onByte((byte) => timer.byte(byte));

@@ -38,32 +38,55 @@ function secondsOfThread(pid: number, thread: string): number {
   }
 }
 
+/** QEMU's arguments for an image, whose files are written into a folder. */
+function argumentsFor({ kernel, initramfs, commandLine }: GuestImage, folder: string): string[] {
+  const [kernelFile, initramfsFile] = [join(folder, 'kernel.elf'), join(folder, 'initramfs.cpio')];
+  writeFileSync(kernelFile, kernel);
+  if (initramfs !== undefined) writeFileSync(initramfsFile, initramfs);
+  return [
+    ...['-accel', 'tcg', '-m', '256M', '-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot'],
+    ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-kernel', kernelFile, '-append', commandLine],
+    ...(initramfs === undefined ? [] : ['-initrd', initramfsFile]),
+  ];
+}
+
 /** Runs a guest under QEMU's code generator. @returns undefined when it does not come to its end there */
 export async function runOnQemu(image: GuestImage): Promise<GuestRun | undefined> {
+  let timer: GuestTimer | undefined;
+  await watchQemu(image, [], (byte, pid) => {
+    timer ??= new GuestTimer(() => secondsOf(pid));
+    timer.byte(byte);
+    return timer.run !== undefined;
+  });
+  return timer?.run;
+}
+
+/** What a guest prints under QEMU with a clock that counts instructions, until its last line, `end`, has begun. */
+export async function textOnCountingQemu(image: GuestImage): Promise<string> {
+  let text = '';
+  await watchQemu(image, ['-icount', 'shift=0'], (byte) => {
+    text += String.fromCharCode(byte);
+    return text.endsWith('\nend');
+  });
+  return text;
+}
+
+/** Runs QEMU until `isEnd`, which is told each byte on the console, says so. */
+async function watchQemu(
+  image: GuestImage,
+  options: readonly string[],
+  isEnd: (byte: number, pid: number) => boolean,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'verdigris-bench-'));
-  const [kernel, initramfs] = [join(folder, 'kernel.elf'), join(folder, 'initramfs.cpio')];
-  writeFileSync(kernel, image.kernel);
-  writeFileSync(initramfs, image.initramfs);
-  const child = spawn(
-    QEMU,
-    [
-      ...['-accel', 'tcg', '-m', '256M', '-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot'],
-      ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=4'],
-      ...['-kernel', kernel, '-initrd', initramfs, '-append', image.commandLine],
-    ],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  const timer = new GuestTimer(() => secondsOf(child.pid!));
+  const child = spawn(QEMU, [...argumentsFor(image, folder), ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
   const giveUp = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
   try {
     await new Promise<void>((resolve) => {
       child.stdout.on('data', (bytes: Buffer) => {
-        for (const byte of bytes) timer.byte(byte);
-        if (timer.run !== undefined) child.kill('SIGKILL');
+        if (bytes.some((byte) => isEnd(byte, child.pid!))) child.kill('SIGKILL');
       });
       child.on('close', () => resolve());
     });
-    return timer.run;
   } finally {
     clearTimeout(giveUp);
     rmSync(folder, { recursive: true });

@@ -1,6 +1,7 @@
-import chalk from 'chalk';
 import type { BootTime } from './boot-time.ts';
 import type { PairResult } from './compiler-pairs.ts';
+import { GOALS, type GuestKind, MEAN_GOALS } from './guests.ts';
+import type { CountResult } from './instruction-counts.ts';
 
 /** How one engine did. */
 export interface EngineResult {
@@ -12,93 +13,96 @@ export interface EngineResult {
 
 export interface GuestResult {
   readonly name: string;
-  /** Compute guests count in the geometric mean; the others exercise the kernel, and cold code the decoder. */
-  readonly kind: 'compute' | 'system' | 'cold';
+  readonly kind: GuestKind;
   readonly instructions: number;
   readonly checksum: string;
   readonly qemuSeconds: number | undefined;
   readonly engines: Readonly<Record<string, EngineResult>>;
 }
 
+/** Everything that `bench --json` writes. */
 export interface BenchReport {
+  readonly date: string;
   readonly engines: readonly string[];
   readonly rounds: number;
   readonly versions: Readonly<Record<string, string | undefined>>;
   readonly guests: readonly GuestResult[];
-  /** Of the compute guests' ratios, by engine. */
+  /** Of all guests' ratios, by engine. */
   readonly geometricMeans: Readonly<Record<string, number | undefined>>;
-  readonly boot: BootTime;
+  /** Empty when only some guests were wanted, as are the pairs and the boot time. */
+  readonly counts: readonly CountResult[];
+  readonly boot: BootTime | undefined;
   /** Empty when gcc is not installed. */
   readonly pairs: readonly PairResult[];
 }
 
-const millionsPerSecond = (instructions: number, seconds: number): string => (instructions / seconds / 1e6).toFixed(0);
-
-const ratioText = (ratio: number | undefined): string => (ratio === undefined ? '-' : `${ratio.toFixed(2)}x`);
-
-/** The report as a table for a terminal. */
-export function formatBench(report: BenchReport): string {
-  const { engines, guests, boot } = report;
-  const heads = ['guest', 'instructions', 'QEMU MIPS', ...engines.flatMap((engine) => [`${engine} MIPS`, 'speed'])];
-  const rows = guests.map(({ name, instructions, qemuSeconds, engines: results }) => [
-    name,
-    `${(instructions / 1e6).toFixed(1)} M`,
-    qemuSeconds === undefined ? '-' : millionsPerSecond(instructions, qemuSeconds),
-    ...engines.flatMap((engine) => {
-      const { seconds, ratio } = results[engine]!;
-      return [millionsPerSecond(instructions, seconds), ratioText(ratio)];
-    }),
-  ]);
-  const means = [
-    'geometric mean',
-    '',
-    '',
-    ...engines.flatMap((engine) => ['', ratioText(report.geometricMeans[engine])]),
-  ];
-  const cold = guests.find(({ kind }) => kind === 'cold');
-  const time = ({ processor, wall }: BootTime['firstByte']): string =>
-    `${processor.toFixed(2)} s of processor time, ${wall.toFixed(2)} s in all`;
-  return [
-    ...table(heads, [...rows, means]),
-    '',
-    ...engines.flatMap((engine) => (cold ? [coldText(cold, engine)] : [])),
-    `boot to first serial byte: ${time(boot.firstByte)}`,
-    `boot to power-off: ${time(boot.powerOff)}`,
-    ...pairLines(report.pairs),
-    `medians of ${report.rounds}; the mean is over compute guests; ${versionsText(report.versions)}`,
-    '',
-  ].join('\n');
+/** A speed beside the one to reach. */
+export interface Verdict {
+  readonly ratio: number;
+  readonly goal: number;
+  readonly isReached: boolean;
 }
 
-/** Our compiler's functions beside gcc -O1's: bytes, and instructions retired by the whole program. */
-function pairLines(pairs: readonly PairResult[]): string[] {
-  if (pairs.length === 0) return [];
-  const ratio = (ours: number, theirs: number): string => `${(ours / theirs).toFixed(2)}x`;
-  const rows = pairs.map(({ name, ours, gcc }) => [
-    name,
-    ...[ours.size, gcc.size].map(String),
-    ratio(ours.size, gcc.size),
-    ...[ours.instructions, gcc.instructions].map(String),
-    ratio(ours.instructions, gcc.instructions),
-  ]);
-  const heads = ['compiled code', 'bytes', 'gcc -O1', 'ratio', 'instructions', 'gcc -O1', 'ratio'];
-  return ['', ...table(heads, rows), ''];
+/** The guest's speed on the engine that goals are for: the one that translates; undefined when that did not run, or QEMU. */
+export function verdictOn({ kind, engines }: GuestResult): Verdict | undefined {
+  return judge((engines.auto ?? engines.translator)?.ratio, GOALS[kind]);
 }
 
-function coldText({ instructions, engines }: GuestResult, engine: string): string {
-  const microseconds = (engines[engine]!.seconds * 1e6) / instructions;
-  return `cold code, ${engine}: ${microseconds.toFixed(2)} us for each of ${instructions} instructions that execute once`;
+export function verdictOnMean(report: BenchReport, engine: string): Verdict | undefined {
+  return judge(report.geometricMeans[engine], MEAN_GOALS[engine]!);
 }
 
-function versionsText(versions: BenchReport['versions']): string {
+function judge(ratio: number | undefined, goal: number): Verdict | undefined {
+  return ratio === undefined ? undefined : { ratio, goal, isReached: ratio >= goal };
+}
+
+/** Geometric mean of the guests' ratios on an engine; undefined without QEMU. */
+export function meanRatio(guests: readonly GuestResult[], engine: string): number | undefined {
+  const ratios = guests.map(({ engines }) => engines[engine]!.ratio);
+  if (ratios.length === 0 || ratios.includes(undefined)) return undefined;
+  return Math.exp(ratios.reduce((sum: number, ratio) => sum + Math.log(ratio!), 0) / ratios.length);
+}
+
+export const millionsPerSecond = (instructions: number, seconds: number): string =>
+  (instructions / seconds / 1e6).toFixed(0);
+
+export const ratioText = (ratio: number | undefined): string => (ratio === undefined ? '-' : `${ratio.toFixed(2)}x`);
+
+export const verdictText = (verdict: Verdict | undefined): string =>
+  verdict === undefined ? '' : verdict.isReached ? 'reached' : 'below';
+
+export function versionsText(versions: BenchReport['versions']): string {
   return Object.entries(versions)
     .map(([name, version]) => `${name} ${version ?? 'absent'}`)
     .join(', ');
 }
 
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]): string =>
-    cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
-  return [chalk.bold(line(heads)), ...rows.map(line)];
+/** The main table's head and rows as text, for a terminal and for the README. */
+export function speedTable(report: BenchReport): { heads: string[]; rows: string[][] } {
+  const { engines, guests } = report;
+  const heads = [
+    'guest',
+    'instructions',
+    'QEMU MIPS',
+    ...engines.flatMap((engine) => [`${engine} MIPS`, 'speed']),
+    'goal',
+    '',
+  ];
+  const rows = guests.map((guest) => [
+    guest.name,
+    `${(guest.instructions / 1e6).toFixed(1)} M`,
+    guest.qemuSeconds === undefined ? '-' : millionsPerSecond(guest.instructions, guest.qemuSeconds),
+    ...engines.flatMap((engine) => {
+      const { seconds, ratio } = guest.engines[engine]!;
+      return [millionsPerSecond(guest.instructions, seconds), ratioText(ratio)];
+    }),
+    `${GOALS[guest.kind]}x`,
+    verdictText(verdictOn(guest)),
+  ]);
+  const means = engines.map((engine) => {
+    const verdict = verdictOnMean(report, engine);
+    const cells = engines.flatMap((other) => ['', other === engine ? ratioText(verdict?.ratio) : '']);
+    return [`geometric mean, ${engine}`, '', '', ...cells, `${MEAN_GOALS[engine]}x`, verdictText(verdict)];
+  });
+  return { heads, rows: [...rows, ...means] };
 }

@@ -36,12 +36,18 @@ export function write(descriptor: u32, buffer: VirtAddr, length: u64): i64 {
 }
 
 const PROT_READ_WRITE = 3n;
+const PROT_ALL = 7n;
 const MAP_PRIVATE_ANONYMOUS = 0x22n;
 const NO_FILE = 0xffff_ffff_ffff_ffffn;
 
 /** Fresh zeroed memory of whole pages, readable and writable. */
 export function mapMemory(length: u64): i64 {
   return syscall(Call.MMAP, 0n, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, NO_FILE, 0n);
+}
+
+/** The same, and executable too. */
+export function mapCodeMemory(length: u64): i64 {
+  return syscall(Call.MMAP, 0n, length, PROT_ALL, MAP_PRIVATE_ANONYMOUS, NO_FILE, 0n);
 }
 
 export function unmapMemory(address: u64, length: u64): i64 {

@@ -1,0 +1,75 @@
+import chalk from 'chalk';
+import type { BootTime } from './boot-time.ts';
+import type { PairResult } from './compiler-pairs.ts';
+import type { CountResult } from './instruction-counts.ts';
+import { type BenchReport, type GuestResult, speedTable, versionsText } from './report.ts';
+
+/** The report for a terminal. */
+export function formatBench(report: BenchReport): string {
+  const { engines, guests } = report;
+  const { heads, rows } = speedTable(report);
+  const cold = guests.find(({ name }) => name === 'cold-code');
+  return [
+    ...table(heads, rows).map(coloured),
+    '',
+    ...(cold ? engines.map((engine) => coldText(cold, engine)) : []),
+    ...countLines(report.counts),
+    ...bootLines(report.boot),
+    ...pairLines(report.pairs),
+    `medians of ${report.rounds}; ${versionsText(report.versions)}`,
+    '',
+  ].join('\n');
+}
+
+function coloured(line: string): string {
+  return line.replace(/reached$/, chalk.green('reached')).replace(/below$/, chalk.red('below'));
+}
+
+function coldText({ instructions, engines }: GuestResult, engine: string): string {
+  const microseconds = (engines[engine]!.seconds * 1e6) / instructions;
+  return `cold code, ${engine}: ${microseconds.toFixed(2)} us for each of ${instructions} instructions that execute once`;
+}
+
+/** One line when QEMU agrees on every guest, and one more for each on which it does not. */
+function countLines(counts: readonly CountResult[]): string[] {
+  const compared = counts.filter(({ qemu }) => qemu !== undefined);
+  if (compared.length === 0) return [];
+  const differing = compared.filter(({ ours, qemu }) => ours.instructions !== qemu!.instructions);
+  const agreeing = compared.length - differing.length;
+  return [
+    `instructions counted as by QEMU (-icount): ${agreeing} of ${compared.length} compute guests`,
+    ...differing.map(({ name, ours, qemu }) => `  ${name}: ${ours.instructions} here, ${qemu!.instructions} there`),
+  ];
+}
+
+function bootLines(boot: BootTime | undefined): string[] {
+  if (boot === undefined) return [];
+  const time = ({ processor, wall }: BootTime['firstByte']): string =>
+    `${processor.toFixed(2)} s of processor time, ${wall.toFixed(2)} s in all`;
+  return [`boot to first serial byte: ${time(boot.firstByte)}`, `boot to power-off: ${time(boot.powerOff)}`];
+}
+
+/** Our compiler's functions beside gcc -O1's: bytes, and instructions retired by the whole program. */
+function pairLines(pairs: readonly PairResult[]): string[] {
+  if (pairs.length === 0) return [];
+  const ratio = (ours: number, theirs: number): string => `${(ours / theirs).toFixed(2)}x`;
+  const rows = pairs.map(({ name, ours, gcc }) => [
+    name,
+    ...[ours.size, gcc.size].map(String),
+    ratio(ours.size, gcc.size),
+    ...[ours.instructions, gcc.instructions].map(String),
+    ratio(ours.instructions, gcc.instructions),
+  ]);
+  const heads = ['compiled code', 'bytes', 'gcc -O1', 'ratio', 'instructions', 'gcc -O1', 'ratio'];
+  return ['', ...table(heads, rows), ''];
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+      .join('  ')
+      .trimEnd();
+  return [chalk.bold(line(heads)), ...rows.map(line)];
+}
