@@ -1,15 +1,12 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { addressOf, array, Errno, mem, u8, userPtr, virt } from '../../src/compiler/library/index.ts';
-import {
-  type AddressSpace,
-  forkAddressSpace,
-  frameAt,
-  releaseAddressSpace,
-} from '../../src/kernel/memory/address-space.ts';
+import { type AddressSpace, forkAddressSpace, releaseAddressSpace } from '../../src/kernel/memory/address-space.ts';
 import { areaAt, areaCount, Protection } from '../../src/kernel/memory/area.ts';
 import { frameReferences, freeFrameCount } from '../../src/kernel/memory/frames.ts';
-import { MMAP_BASE, USER_END } from '../../src/kernel/memory/layout.ts';
+import { USER_END } from '../../src/kernel/memory/layout.ts';
+import { memoryObjectCount } from '../../src/kernel/memory/object.ts';
 import { copyIn, copyOut, copyStringIn, readUser32, writeUser32 } from '../../src/kernel/memory/user-copy.ts';
+import { frameAt } from '../../src/kernel/memory/user-pages.ts';
 import { MapFlag, mapMemory, protectMemory, setBreak, unmapMemory } from '../../src/kernel/process/memory.ts';
 import { type FakeMachine, loadFreshSpace, startMachine, unwrap } from './fake-machine.ts';
 
@@ -48,12 +45,37 @@ describe('mmap', () => {
     expect(peek(address + 0x1000n)).toBe(7);
   });
 
-  it('starts at the base and goes around what is there', () => {
-    expect(map(0x1000n)).toBe(MMAP_BASE);
-    expect(map(0x1000n)).toBe(MMAP_BASE + 0x1000n);
-    expect(unmapMemory(space, MMAP_BASE, 0x1000n).ok).toBe(true);
-    expect(map(0x2000n)).toBe(MMAP_BASE + 0x2000n);
-    expect(map(0x1000n)).toBe(MMAP_BASE);
+  it('takes the highest free addresses below the stack that fit', () => {
+    const top = space.mapTop;
+    expect(map(0x1000n)).toBe(top - 0x1000n);
+    expect(map(0x1000n)).toBe(top - 0x2000n);
+    expect(unmapMemory(space, top - 0x1000n, 0x1000n).ok).toBe(true);
+    expect(map(0x2000n)).toBe(top - 0x4000n);
+    expect(map(0x1000n)).toBe(top - 0x1000n);
+  });
+
+  it('honours a hint that is free, rounded down, and any other address when it is taken', () => {
+    expect(unwrap(mapMemory(space, 0x7000_0123n, 0x1000n, RW, PRIVATE))).toBe(0x7000_0000n);
+    expect(unwrap(mapMemory(space, 0x7000_0000n, 0x1000n, RW, PRIVATE))).toBe(space.mapTop - 0x1000n);
+  });
+
+  it('makes one area of neighbours that do not differ', () => {
+    map(0x1000n);
+    map(0x1000n);
+    expect(space.areas.count).toBe(1);
+    map(0x1000n, Protection.READ);
+    expect(space.areas.count).toBe(2);
+  });
+
+  it('reserves hundreds of gigabytes without memory for any of it, and refuses to promise them', () => {
+    const free = freeFrameCount();
+    const address = map(0x60_0000_0000n, Protection.NONE, PRIVATE | MapFlag.NORESERVE);
+    expect(mapMemory(space, 0n, 0x60_0000_0000n, RW, PRIVATE)).toEqual({ ok: false, error: Errno.ENOMEM });
+    expect(poke(address + 0x30_0000_0000n, 1)).toBe(false);
+    expect(protectMemory(space, address + 0x30_0000_0000n, 0x1000n, RW).ok).toBe(true);
+    expect(poke(address + 0x30_0000_0000n, 1)).toBe(true);
+    expect(unmapMemory(space, address, 0x60_0000_0000n).ok).toBe(true);
+    expect(freeFrameCount()).toBe(free);
   });
 
   it('refuses what Linux refuses', () => {
@@ -62,14 +84,16 @@ describe('mmap', () => {
       return result.ok ? 0 : result.error;
     };
     expect(error(0n, 0n, RW, PRIVATE)).toBe(Errno.EINVAL);
-    expect(error(0n, 0x1000n, 8, PRIVATE)).toBe(Errno.EINVAL);
+    expect(error(0n, ~0n & 0xffff_ffff_ffff_ffffn, RW, PRIVATE)).toBe(Errno.ENOMEM);
     expect(error(0n, 0x1000n, RW, MapFlag.ANONYMOUS)).toBe(Errno.EINVAL);
-    expect(error(0n, 0x1000n, RW, MapFlag.PRIVATE)).toBe(Errno.ENODEV);
+    expect(error(0n, 0x1000n, RW, SHARED | MapFlag.GROWSDOWN)).toBe(Errno.EINVAL);
+    expect(error(0n, 0x1000n, RW, PRIVATE | MapFlag.FIXED)).toBe(Errno.EPERM);
+    expect(error(0n, 0x20_0000n, RW, PRIVATE | MapFlag.HUGETLB)).toBe(Errno.ENOMEM);
     expect(error(0x1234n, 0x1000n, RW, PRIVATE | MapFlag.FIXED)).toBe(Errno.EINVAL);
     expect(error(USER_END, 0x1000n, RW, PRIVATE | MapFlag.FIXED)).toBe(Errno.ENOMEM);
     expect(error(0n, 0x8000_0000_0000n, RW, PRIVATE)).toBe(Errno.ENOMEM);
-    map(0x1000n);
-    expect(error(MMAP_BASE, 0x1000n, RW, PRIVATE | MapFlag.FIXED_NOREPLACE)).toBe(Errno.EEXIST);
+    const taken = map(0x1000n);
+    expect(error(taken, 0x1000n, RW, PRIVATE | MapFlag.FIXED_NOREPLACE)).toBe(Errno.EEXIST);
   });
 
   it('replaces with MAP_FIXED, splitting what lies around', () => {
@@ -108,7 +132,10 @@ describe('munmap and mprotect', () => {
 
   it('says ENOMEM for a range with holes, EINVAL for a misaligned one', () => {
     const address = map(0x1000n);
-    expect(protectMemory(space, address, 0x2000n, RW)).toEqual({ ok: false, error: Errno.ENOMEM });
+    expect(protectMemory(space, address - 0x1000n, 0x2000n, RW)).toEqual({ ok: false, error: Errno.ENOMEM });
+    expect(protectMemory(space, address, 0x2000n, Protection.READ)).toEqual({ ok: false, error: Errno.ENOMEM });
+    expect(poke(address, 1)).toBe(false);
+    expect(protectMemory(space, address, 0x1000n, 16)).toEqual({ ok: false, error: Errno.EINVAL });
     expect(protectMemory(space, address + 1n, 0x1000n, RW)).toEqual({ ok: false, error: Errno.EINVAL });
     expect(unmapMemory(space, address + 1n, 0x1000n)).toEqual({ ok: false, error: Errno.EINVAL });
     expect(unmapMemory(space, address, 0n)).toEqual({ ok: false, error: Errno.EINVAL });
@@ -130,7 +157,8 @@ describe('brk', () => {
     expect(peek(0x60_2ff0n)).toBe(1);
     const free = freeFrameCount();
     expect(setBreak(space, 0x60_1000n)).toBe(0x60_1000n);
-    expect(freeFrameCount()).toBe(free + 1n);
+    // The page and the three tables that served nothing else.
+    expect(freeFrameCount()).toBe(free + 4n);
     expect(readUser32(userPtr(0x60_2ff0n)).ok).toBe(false);
   });
 
@@ -139,6 +167,50 @@ describe('brk', () => {
     expect(setBreak(space, 0x60_0123n + 0x2_0000_0001n)).toBe(0x60_0123n);
     mapMemory(space, 0x60_4000n, 0x1000n, RW, PRIVATE | MapFlag.FIXED);
     expect(setBreak(space, 0x60_6000n)).toBe(0x60_0123n);
+  });
+});
+
+describe('shared memory', () => {
+  it('has frames only for what was used, and they outlive the mapping that used them', () => {
+    const free = freeFrameCount();
+    const address = map(0x10_0000n, RW, SHARED);
+    const copy = unwrap(forkAddressSpace(space));
+    poke(address + 0x5000n, 11);
+    expect(unmapMemory(space, address, 0x10_0000n).ok).toBe(true);
+    load(copy);
+    expect(peek(address + 0x5000n)).toBe(11);
+    expect(memoryObjectCount()).toBe(1);
+    load(space);
+    releaseAddressSpace(copy);
+    expect(memoryObjectCount()).toBe(0);
+    expect(freeFrameCount()).toBe(free);
+  });
+
+  it('keeps its offsets when it is cut', () => {
+    const address = map(0x4000n, RW, SHARED);
+    const copy = unwrap(forkAddressSpace(space));
+    expect(unmapMemory(space, address, 0x1000n).ok).toBe(true);
+    expect(protectMemory(space, address + 0x2000n, 0x1000n, Protection.READ).ok).toBe(true);
+    poke(address + 0x3000n, 33);
+    poke(address + 0x1000n, 11);
+    load(copy);
+    expect([peek(address + 0x1000n), peek(address + 0x3000n)]).toEqual([11, 33]);
+    load(space);
+    releaseAddressSpace(copy);
+  });
+});
+
+describe('the stack', () => {
+  it('grows to a fault below it, within its limit, and not too close to what lies below', () => {
+    const address = unwrap(mapMemory(space, 0x7000_0000_0000n, 0x1000n, RW, PRIVATE | MapFlag.GROWSDOWN));
+    expect(peek(address - 0x3004n)).toBe(0);
+    expect(areaAt(space.areas, address)?.start).toBe(address - 0x4000n);
+    expect(readUser32(userPtr(address + 0x1000n - 0x80_0000n - 4n)).ok).toBe(false);
+    expect(poke(address + 0x1000n - 0x80_0000n, 1)).toBe(true);
+    const other = unwrap(mapMemory(space, 0x7100_0000_0000n, 0x1000n, RW, PRIVATE | MapFlag.GROWSDOWN));
+    mapMemory(space, other - 0x20_0000n, 0x1000n, RW, PRIVATE);
+    expect(poke(other - 0x10_1000n, 1)).toBe(false);
+    expect(poke(other - 0x10_0000n + 0x1000n, 1)).toBe(true);
   });
 });
 

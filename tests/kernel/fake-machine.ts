@@ -1,13 +1,9 @@
 import { plug, unplug } from '../../src/compiler/library/socket.ts';
-import {
-  type AddressSpace,
-  createAddressSpace,
-  resolvePage,
-  setKernelRoot,
-} from '../../src/kernel/memory/address-space.ts';
+import { type AddressSpace, createAddressSpace, setKernelRoot } from '../../src/kernel/memory/address-space.ts';
 import { addUsableRange, allocateZeroedFrame, openFrames, resetFrames } from '../../src/kernel/memory/frames.ts';
 import { DIRECT_MAP_BASE, USER_END } from '../../src/kernel/memory/layout.ts';
 import { entryFrame, Page, readEntry } from '../../src/kernel/memory/page-table.ts';
+import { resolvePage } from '../../src/kernel/memory/user-pages.ts';
 
 const MIB = 0x10_0000n;
 

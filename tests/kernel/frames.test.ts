@@ -8,6 +8,7 @@ import {
   freeFrameCount,
   openFrames,
   releaseFrame,
+  releaseZeroedFrame,
   reserveRange,
   resetFrames,
   shareFrame,
@@ -47,6 +48,19 @@ describe('the frame allocator', () => {
     const clean = unwrap(allocateZeroedFrame());
     expect(clean).toBe(dirty);
     expect(mem.load64(virt(DIRECT_MAP_BASE + clean + 8n))).toBe(0n);
+  });
+
+  it('hands out frames known to be zero before it zeroes others, and at last to anybody', () => {
+    const frame = unwrap(allocateZeroedFrame());
+    const free = freeFrameCount();
+    releaseZeroedFrame(frame);
+    expect(freeFrameCount()).toBe(free + 1n);
+    expect(unwrap(allocateZeroedFrame())).toBe(frame);
+    releaseZeroedFrame(frame);
+    const seen: bigint[] = [];
+    while (freeFrameCount() > 0n) seen.push(unwrap(allocateFrame()));
+    expect(seen.at(-1)).toBe(frame);
+    expect(allocateZeroedFrame()).toEqual({ ok: false, error: Errno.ENOMEM });
   });
 
   it('never hands out reserved ranges, the first MiB, or parts of frames', () => {

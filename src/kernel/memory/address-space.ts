@@ -1,10 +1,9 @@
-/** Address spaces: a page-table root, the areas it serves, and the pages behind them, copied on write after fork. */
+/** Address spaces: a page-table root and the areas it serves. The pages behind them are the business of user-pages.ts. */
 import {
   addressOf,
   assert,
   constructAt,
   cpu,
-  Errno,
   embed,
   err,
   mem,
@@ -15,24 +14,19 @@ import {
   sizeOf,
   u32,
   u64,
-  type VirtAddr,
   virt,
 } from '#dialect';
-import { type Area, AreaFlag, AreaList, areaAt, freeArea, linkArea, newArea, Protection, unlinkArea } from './area.ts';
-import { allocateFrame, allocateZeroedFrame, frameReferences, releaseFrame, shareFrame } from './frames.ts';
-import { directMap, lesser, PAGE_OFFSET_MASK, PAGE_SIZE, pageFloor } from './layout.ts';
-import {
-  clearEntry,
-  entryFrame,
-  findEntry,
-  invalidatePage,
-  makeEntry,
-  nextMappedPage,
-  Page,
-  readEntry,
-  releaseUserTables,
-} from './page-table.ts';
+import { type Area, AreaFlag, AreaList, attachObject, freeArea, linkArea, newArea, unlinkArea } from './area.ts';
+import { allocateZeroedFrame, releaseFrame } from './frames.ts';
+import { directMap, greater, lesser, PAGE_SIZE, pageFloor, STACK_GUARD_BYTES, STACK_TOP } from './layout.ts';
+import { newIdentity } from './object.ts';
+import { invalidatePage, Page, releaseRange, shareRange } from './page-table.ts';
 import { ObjectCache } from './slab.ts';
+
+const DEFAULT_STACK_LIMIT = 0x80_0000n;
+/** Least and most room that is kept free below the stack's end when mmap looks for addresses (arch/x86/mm/mmap.c). */
+const LEAST_STACK_ROOM = 0x800_0000n;
+const MOST_STACK_ROOM = u64((STACK_TOP / 6n) * 5n);
 
 export class AddressSpace {
   root: PhysAddr = phys(0n);
@@ -44,19 +38,24 @@ export class AddressSpace {
   /** The program break: [heapStart, heapEnd) is what brk(2) has given out. */
   heapStart: u64 = 0n;
   heapEnd: u64 = 0n;
+  /** mmap gives out addresses below this one, highest first. */
+  mapTop: u64 = 0n;
+  /** RLIMIT_STACK: a stack that grows stays within so many bytes. */
+  stackLimit: u64 = DEFAULT_STACK_LIMIT;
+  /** AreaFlag.LOCKED when mlockall(MCL_FUTURE) holds, else 0: joins the flags of every new area. */
+  futureFlags: u32 = 0;
   /** User pages that have a frame. */
   residentPages: u64 = 0n;
 }
 
-/** How an instruction touched memory. */
-export const Access = { READ: 1, WRITE: 2, EXECUTE: 4 } as const;
-
 /** The kernel half of a PML4: bytes 2048 to 4095. */
 const KERNEL_HALF = 2048n;
+const ALL_BITS = 0xffff_ffff_ffff_ffffn;
+/** Beyond so many pages the whole TLB is flushed instead. */
+const MOST_SINGLE_FLUSHES = 32n;
 
 const spaces = new ObjectCache(sizeOf(AddressSpace));
 let kernelRoot: PhysAddr = phys(0n);
-let nextId: u64 = 1n;
 
 /** Names the page-table root whose kernel half every address space shares. */
 export function setKernelRoot(root: PhysAddr): void {
@@ -85,10 +84,17 @@ export function createAddressSpace(): Result<AddressSpace> {
   mem.copy(virt(directMap(root.value) + KERNEL_HALF), kernelHalf, KERNEL_HALF);
   const space = constructAt(AddressSpace, memory.value);
   space.root = root.value;
-  space.id = nextId;
-  nextId = u64(nextId + 1n);
+  space.id = newIdentity();
   space.references = 1;
+  setStackLimit(space, DEFAULT_STACK_LIMIT);
   return ok(space);
+}
+
+/** Sets how far the stack may grow, and keeps mmap's addresses out of its way. */
+export function setStackLimit(space: AddressSpace, limit: u64): void {
+  space.stackLimit = limit;
+  const room = lesser(greater(limit, LEAST_STACK_ROOM), MOST_STACK_ROOM);
+  space.mapTop = pageFloor(u64(STACK_TOP - room - STACK_GUARD_BYTES));
 }
 
 export function retainAddressSpace(space: AddressSpace): void {
@@ -103,15 +109,15 @@ export function releaseAddressSpace(space: AddressSpace): void {
   let area = space.areas.first;
   while (area !== null) {
     const next: Area | null = area.next;
+    releaseRange(space.root, area.start, area.end);
     freeArea(area);
     area = next;
   }
-  releaseUserTables(space.root);
   releaseFrame(space.root);
   spaces.release(addressOf(space));
 }
 
-function isLoaded(space: AddressSpace): boolean {
+export function isLoaded(space: AddressSpace): boolean {
   return cpu.readCr3() === space.root;
 }
 
@@ -124,107 +130,29 @@ export function loadKernelSpace(): void {
   cpu.writeCr3(kernelRoot);
 }
 
-/** The page-table bits that an area's protection grants to a page it owns alone. */
-function pageFlags(area: Area): u64 {
-  if (area.protection === Protection.NONE) return 0n;
-  let flags: u64 = u64(Page.PRESENT | Page.USER);
-  if ((area.protection & Protection.WRITE) !== 0) flags = u64(flags | Page.WRITABLE);
-  if ((area.protection & Protection.EXECUTE) === 0) flags = u64(flags | Page.NO_EXECUTE);
-  return flags;
-}
-
-/** As `pageFlags`, without WRITABLE where the frame has other owners and must be copied first. */
-function flagsFor(area: Area, frame: PhysAddr): u64 {
-  const flags = pageFlags(area);
-  const isCopied = (area.flags & AreaFlag.SHARED) === 0 && frameReferences(frame) > 1;
-  return isCopied ? u64(flags & ~Page.WRITABLE) : flags;
-}
-
-function allows(area: Area, access: u32): boolean {
-  if (access === Access.WRITE) return (area.protection & Protection.WRITE) !== 0;
-  if (access === Access.EXECUTE) return (area.protection & Protection.EXECUTE) !== 0;
-  return area.protection !== Protection.NONE;
-}
-
-/**
- * Makes one page ready for an access: a zeroed frame for a page not touched before, a copy of a shared one for a write.
- * Returns the frame. EFAULT: no area, or its protection forbids it. ENOMEM: no frame.
- */
-export function resolvePage(space: AddressSpace, address: u64, access: u32): Result<PhysAddr> {
-  const area = areaAt(space.areas, address);
-  if (area === null || !allows(area, access)) return err(Errno.EFAULT);
-  const place = makeEntry(space.root, address, Page.USER);
-  if (!place.ok) return err(place.error);
-  const entry = mem.load64(place.value);
-  if (entry === 0n) return fillPage(space, area, place.value);
-  const frame = entryFrame(entry);
-  if (access !== Access.WRITE || (entry & Page.WRITABLE) !== 0n) {
-    mem.store64(place.value, u64(entry | (flagsFor(area, frame) & ~Page.WRITABLE)));
-    return ok(frame);
+/** Drops cached translations of [start, end), a range whose entries have lost rights or frames. */
+export function flushRange(space: AddressSpace, start: u64, end: u64): void {
+  if (!isLoaded(space)) return;
+  if (u64(end - start) > MOST_SINGLE_FLUSHES * PAGE_SIZE) {
+    loadAddressSpace(space);
+    return;
   }
-  return makeWritable(space, area, place.value, address);
-}
-
-function fillPage(space: AddressSpace, area: Area, place: VirtAddr): Result<PhysAddr> {
-  const frame = allocateZeroedFrame();
-  if (!frame.ok) return frame;
-  mem.store64(place, u64(frame.value | pageFlags(area)));
-  space.residentPages = u64(space.residentPages + 1n);
-  return frame;
-}
-
-function makeWritable(space: AddressSpace, area: Area, place: VirtAddr, address: u64): Result<PhysAddr> {
-  const frame = entryFrame(mem.load64(place));
-  const isAlone = (area.flags & AreaFlag.SHARED) !== 0 || frameReferences(frame) === 1;
-  let writable = frame;
-  if (!isAlone) {
-    const copy = allocateFrame();
-    if (!copy.ok) return copy;
-    mem.copy(directMap(copy.value), directMap(frame), PAGE_SIZE);
-    releaseFrame(frame);
-    writable = copy.value;
-  }
-  mem.store64(place, u64(writable | pageFlags(area)));
-  if (isLoaded(space)) invalidatePage(address);
-  return ok(writable);
-}
-
-/** Gives every page of [start, end), a part of an area, its frame now; ENOMEM leaves some without. */
-export function populate(space: AddressSpace, area: Area, start: u64, end: u64): Result<void> {
-  for (let address = start; address < end; address = u64(address + PAGE_SIZE)) {
-    const place = makeEntry(space.root, address, Page.USER);
-    if (!place.ok) return err(place.error);
-    if (mem.load64(place.value) !== 0n) continue;
-    const filled = fillPage(space, area, place.value);
-    if (!filled.ok) return err(filled.error);
-  }
-  return ok();
+  for (let address = start; address < end; address = u64(address + PAGE_SIZE)) invalidatePage(address);
 }
 
 /** Takes the pages of [start, end) away. Areas are the caller's business. */
 export function releasePages(space: AddressSpace, start: u64, end: u64): void {
-  const isCurrent = isLoaded(space);
-  let address = nextMappedPage(space.root, start, end);
-  while (address < end) {
-    const entry = clearEntry(space.root, address);
-    if (isCurrent) invalidatePage(address);
-    releaseFrame(entryFrame(entry));
-    space.residentPages = u64(space.residentPages - 1n);
-    address = nextMappedPage(space.root, u64(address + PAGE_SIZE), end);
-  }
+  const released = releaseRange(space.root, start, end);
+  if (released === 0) return;
+  space.residentPages = u64(space.residentPages - u64(released));
+  flushRange(space, start, end);
 }
 
-/** Brings the page-table entries of an area in line with its protection. */
-export function applyProtection(space: AddressSpace, area: Area): void {
-  const isCurrent = isLoaded(space);
-  let address = nextMappedPage(space.root, area.start, area.end);
-  while (address < area.end) {
-    const place = findEntry(space.root, address);
-    const frame = entryFrame(mem.load64(place));
-    mem.store64(place, u64(frame | flagsFor(area, frame)));
-    if (isCurrent) invalidatePage(address);
-    address = nextMappedPage(space.root, u64(address + PAGE_SIZE), area.end);
-  }
+/** Removes an area and its pages. */
+export function removeArea(space: AddressSpace, area: Area): void {
+  unlinkArea(space.areas, area);
+  releasePages(space, area.start, area.end);
+  freeArea(area);
 }
 
 /** A copy for fork: same areas; private pages become read-only in both and are copied by whoever writes first. ENOMEM. */
@@ -234,78 +162,30 @@ export function forkAddressSpace(source: AddressSpace): Result<AddressSpace> {
   const copy = created.value;
   copy.heapStart = source.heapStart;
   copy.heapEnd = source.heapEnd;
+  copy.mapTop = source.mapTop;
+  copy.stackLimit = source.stackLimit;
+  let shared: Result<void> = ok();
   let area = source.areas.first;
-  while (area !== null) {
-    const shared = shareArea(source, copy, area);
-    if (!shared.ok) {
-      flushIfLoaded(source);
-      releaseAddressSpace(copy);
-      return err(shared.error);
-    }
+  while (area !== null && shared.ok) {
+    if ((area.flags & AreaFlag.NOT_FORKED) === 0) shared = shareArea(source, copy, area);
     area = area.next;
   }
-  flushIfLoaded(source);
-  return ok(copy);
+  if (isLoaded(source)) loadAddressSpace(source);
+  if (shared.ok) return ok(copy);
+  releaseAddressSpace(copy);
+  return err(shared.error);
 }
 
-function flushIfLoaded(space: AddressSpace): void {
-  if (isLoaded(space)) loadAddressSpace(space);
-}
-
+/** Locks are not inherited (mlock(2)). */
 function shareArea(source: AddressSpace, copy: AddressSpace, area: Area): Result<void> {
-  const twin = newArea(area.start, area.end, area.protection, area.flags);
+  const twin = newArea(area.start, area.end, area.protection, u32(area.flags & ~AreaFlag.LOCKED));
   if (!twin.ok) return err(twin.error);
+  if (area.object !== null) attachObject(twin.value, area.object, area.offset);
   linkArea(copy.areas, twin.value);
-  const isShared = (area.flags & AreaFlag.SHARED) !== 0;
-  let address = nextMappedPage(source.root, area.start, area.end);
-  while (address < area.end) {
-    const place = findEntry(source.root, address);
-    const entry = mem.load64(place);
-    const other = makeEntry(copy.root, address, Page.USER);
-    if (!other.ok) return err(other.error);
-    const mapped = isShared ? entry : u64(entry & ~Page.WRITABLE);
-    shareFrame(entryFrame(entry));
-    mem.store64(place, mapped);
-    mem.store64(other.value, mapped);
-    copy.residentPages = u64(copy.residentPages + 1n);
-    address = nextMappedPage(source.root, u64(address + PAGE_SIZE), area.end);
-  }
+  if ((area.flags & AreaFlag.WIPED_ON_FORK) !== 0) return ok();
+  const kept = (area.flags & AreaFlag.SHARED) !== 0 ? ALL_BITS : u64(~Page.WRITABLE);
+  const pages = shareRange(source.root, copy.root, area.start, area.end, kept);
+  if (!pages.ok) return err(pages.error);
+  copy.residentPages = u64(copy.residentPages + u64(pages.value));
   return ok();
-}
-
-/** Writes kernel memory into a space that need not be loaded, page by page; EFAULT or ENOMEM as `resolvePage`. */
-export function writeToSpace(space: AddressSpace, address: u64, source: VirtAddr, length: u64): Result<void> {
-  let done: u64 = 0n;
-  while (done < length) {
-    const target = u64(address + done);
-    const offset = u64(target & PAGE_OFFSET_MASK);
-    const part = lesser(u64(length - done), u64(PAGE_SIZE - offset));
-    const frame = writableFrame(space, pageFloor(target));
-    if (!frame.ok) return err(frame.error);
-    mem.copy(virt(directMap(frame.value) + offset), virt(source + done), part);
-    done = u64(done + part);
-  }
-  return ok();
-}
-
-/** The frame of a page that the kernel is about to fill, whatever protection the program itself gets. */
-function writableFrame(space: AddressSpace, address: u64): Result<PhysAddr> {
-  const area = areaAt(space.areas, address);
-  if (area === null) return err(Errno.EFAULT);
-  const place = makeEntry(space.root, address, Page.USER);
-  if (!place.ok) return err(place.error);
-  if (mem.load64(place.value) === 0n) return fillPage(space, area, place.value);
-  return makeWritable(space, area, place.value, address);
-}
-
-/** The frame behind a user address, or 0 when none is mapped. */
-export function frameAt(space: AddressSpace, address: u64): PhysAddr {
-  return entryFrame(readEntry(space.root, address));
-}
-
-/** Removes an area and its pages. */
-export function removeArea(space: AddressSpace, area: Area): void {
-  unlinkArea(space.areas, area);
-  releasePages(space, area.start, area.end);
-  freeArea(area);
 }

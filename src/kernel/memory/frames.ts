@@ -1,6 +1,6 @@
 /**
  * Physical frames: who uses each, and which are free. A record per frame lives in a table at the start of RAM's first
- * usable range that holds it. Frames come from the free list, else from the untouched rest of the ranges, so memory that
+ * usable range that holds it. Frames come from the free lists, else from the untouched rest of the ranges, so memory that
  * is never used is never written.
  */
 import {
@@ -9,6 +9,7 @@ import {
   Errno,
   err,
   f32,
+  type i32,
   mem,
   ok,
   type PhysAddr,
@@ -22,8 +23,11 @@ import {
 } from '#dialect';
 import { directMap, greater, PAGE_SHIFT, PAGE_SIZE, pageCeiling, pageFloor } from './layout.ts';
 
-/** `next` links free frames by number; `references` counts the mappings and owners of a used one. */
-const FrameRecord = struct({ references: f32, next: f32 });
+/**
+ * `references` counts the mappings and owners of a used frame. `link` is the next free frame's number in a free one, and
+ * the number of entries in use in one that holds a page table.
+ */
+const FrameRecord = struct({ references: f32, link: f32 });
 
 const MAX_RANGES = 16;
 /** Frame 0 is never handed out, so its number ends lists. */
@@ -38,6 +42,8 @@ let currentRange: u32 = 0;
 let memoryEnd: u64 = 0n;
 let table: VirtAddr = virt(0n);
 let freeList: u32 = NO_FRAME;
+/** Free frames that are known to hold zeros. */
+let zeroList: u32 = NO_FRAME;
 let free: u64 = 0n;
 let total: u64 = 0n;
 
@@ -59,6 +65,7 @@ export function resetFrames(): void {
   memoryEnd = 0n;
   currentRange = 0;
   freeList = NO_FRAME;
+  zeroList = NO_FRAME;
   free = 0n;
   total = 0n;
 }
@@ -117,17 +124,25 @@ function countFrames(): void {
 
 /** A frame with one reference and undefined contents. */
 export function allocateFrame(): Result<PhysAddr> {
-  const number = freeList !== NO_FRAME ? takeListed() : takeUntouched();
-  if (number === NO_FRAME) return err(Errno.ENOMEM);
-  FrameRecord.at(recordAddress(number)).references = 1;
+  let number = freeList;
+  if (number !== NO_FRAME) freeList = FrameRecord.at(recordAddress(number)).link;
+  else number = takeUntouched();
+  return number !== NO_FRAME ? handOut(number) : takeZeroed();
+}
+
+function handOut(number: u32): Result<PhysAddr> {
+  const entry = FrameRecord.at(recordAddress(number));
+  entry.references = 1;
+  entry.link = 0;
   free = u64(free - 1n);
   return ok(frameAddress(number));
 }
 
-function takeListed(): u32 {
-  const number = freeList;
-  freeList = FrameRecord.at(recordAddress(number)).next;
-  return number;
+function takeZeroed(): Result<PhysAddr> {
+  const number = zeroList;
+  if (number === NO_FRAME) return err(Errno.ENOMEM);
+  zeroList = FrameRecord.at(recordAddress(number)).link;
+  return handOut(number);
 }
 
 function takeUntouched(): u32 {
@@ -144,6 +159,7 @@ function takeUntouched(): u32 {
 
 /** A frame of zeros with one reference. */
 export function allocateZeroedFrame(): Result<PhysAddr> {
+  if (zeroList !== NO_FRAME) return takeZeroed();
   const frame = allocateFrame();
   if (frame.ok) mem.fill(directMap(frame.value), 0, PAGE_SIZE);
   return frame;
@@ -160,12 +176,35 @@ export function shareFrame(address: PhysAddr): void {
 export function releaseFrame(address: PhysAddr): void {
   const number = frameNumber(address);
   const entry = FrameRecord.at(recordAddress(number));
-  assert(entry.references > 0, 'a free frame is released');
-  entry.references = u32(entry.references - 1);
-  if (entry.references > 0) return;
-  entry.next = freeList;
+  const references = entry.references;
+  assert(references > 0, 'a free frame is released');
+  entry.references = u32(references - 1);
+  if (references > 1) return;
+  entry.link = freeList;
   freeList = number;
   free = u64(free + 1n);
+}
+
+/** Frees a frame that has one owner and holds nothing but zeros. */
+export function releaseZeroedFrame(address: PhysAddr): void {
+  const number = frameNumber(address);
+  const entry = FrameRecord.at(recordAddress(number));
+  assert(entry.references === 1, 'a zeroed frame has other owners');
+  entry.references = 0;
+  entry.link = zeroList;
+  zeroList = number;
+  free = u64(free + 1n);
+}
+
+/** Entries in use in the page table that a frame holds. */
+export function entriesInUse(table: PhysAddr): u32 {
+  return FrameRecord.at(recordAddress(frameNumber(table))).link;
+}
+
+/** Counts more entries in use in the page table that a frame holds, or, negative, fewer. */
+export function countEntries(table: PhysAddr, change: i32): void {
+  const entry = FrameRecord.at(recordAddress(frameNumber(table)));
+  entry.link = u32(entry.link + change);
 }
 
 export function frameReferences(address: PhysAddr): u32 {

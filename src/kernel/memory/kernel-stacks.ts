@@ -6,7 +6,7 @@ import { mem, ok, type PhysAddr, type Result, u32, u64, virt } from '#dialect';
 import { getKernelRoot } from './address-space.ts';
 import { allocateFrame, releaseFrame } from './frames.ts';
 import { KERNEL_STACK_BASE, PAGE_SIZE } from './layout.ts';
-import { clearEntry, entryFrame, invalidatePage, mapKernelPage, Page } from './page-table.ts';
+import { invalidatePage, mapKernelPage, Page, releaseRange } from './page-table.ts';
 
 const SLOT_BYTES = 0x8000n;
 export const KERNEL_STACK_BYTES = 0x4000n;
@@ -67,8 +67,8 @@ function mapFreshPage(root: PhysAddr, address: u64): Result<u64> {
 }
 
 function unmapStack(root: PhysAddr, start: u64, end: u64): void {
+  releaseRange(root, start, end);
   for (let address = start; address < end; address = u64(address + PAGE_SIZE)) {
-    releaseFrame(entryFrame(clearEntry(root, address)));
     invalidatePage(address);
   }
 }

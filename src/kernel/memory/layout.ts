@@ -17,11 +17,10 @@ export const DEVICE_BASE = 0xffff_d000_0000_0000n;
 /** User addresses run from USER_START up to, not including, USER_END. The last page below 2^47 stays unused. */
 export const USER_START = 0x1_0000n;
 export const USER_END = 0x7fff_ffff_f000n;
-/** Where mmap starts to look for free addresses. */
-export const MMAP_BASE = 0x4000_0000_0000n;
-/** End of the main thread's stack and its largest size. */
+/** End of the main thread's stack. */
 export const STACK_TOP = 0x7fff_ffff_0000n;
-export const STACK_LIMIT = 0x80_0000n;
+/** A stack grows no closer than this to what is mapped below it (stack_guard_gap). */
+export const STACK_GUARD_BYTES = 0x10_0000n;
 
 export function pageFloor(address: u64): u64 {
   return u64(address & ~PAGE_OFFSET_MASK);

@@ -3,10 +3,11 @@
  * strings. Everything is measured before anything is written.
  */
 import { Errno, err, mem, ok, type Result, u32, u64, userPtr, type VirtAddr, virt } from '#dialect';
-import { type AddressSpace, frameAt, populate, writeToSpace } from '../memory/address-space.ts';
+import type { AddressSpace } from '../memory/address-space.ts';
 import { AreaFlag, linkArea, newArea, Protection } from '../memory/area.ts';
-import { directMap, lesser, PAGE_OFFSET_MASK, PAGE_SIZE, pageFloor, STACK_LIMIT, STACK_TOP } from '../memory/layout.ts';
+import { directMap, lesser, PAGE_OFFSET_MASK, PAGE_SIZE, pageFloor, STACK_TOP } from '../memory/layout.ts';
 import { copyIn, readUser64, readUserByte } from '../memory/user-copy.ts';
+import { frameAt, populate, writeToSpace } from '../memory/user-pages.ts';
 import { hardwareCapabilities } from '../processor/features.ts';
 import type { LoadedProgram } from './loader.ts';
 
@@ -86,6 +87,8 @@ const Auxiliary = {
 const AUXILIARY_PAIRS = 17n;
 const CLOCK_TICKS = 100n;
 const RANDOM_BYTES = 16n;
+/** What a stack can hold below the program's arguments before it grows. */
+const STACK_ROOM = 0x2_0000n;
 
 /** State of the generator behind AT_RANDOM (splitmix64): fixed at boot, so that runs repeat. */
 let randomState: u64 = 0x7665_7264_6967_7269n;
@@ -139,12 +142,13 @@ export function buildStack(space: AddressSpace, program: LoadedProgram, path: Vi
   return ok(stack);
 }
 
-/** The stack's area, with frames from `lowest` up; ENOMEM. */
+/** The stack's area, with some room for a start and frames from `lowest` up; ENOMEM. */
 function mapStack(space: AddressSpace, lowest: u64): Result<void> {
-  const area = newArea(u64(STACK_TOP - STACK_LIMIT), STACK_TOP, Protection.READ | Protection.WRITE, AreaFlag.STACK);
+  const start = pageFloor(u64(lowest - STACK_ROOM));
+  const area = newArea(start, STACK_TOP, Protection.READ | Protection.WRITE, AreaFlag.GROWS_DOWN);
   if (!area.ok) return err(area.error);
   linkArea(space.areas, area.value);
-  return populate(space, area.value, pageFloor(lowest), STACK_TOP);
+  return populate(space, area.value, pageFloor(lowest), STACK_TOP) === STACK_TOP ? ok() : err(Errno.ENOMEM);
 }
 
 /** Copies a vector's strings to `target` upwards, and pushes their new addresses and the ending null. */

@@ -3,17 +3,15 @@ import { addressOf, array, assert, cpu, Errno, err, mem, ok, type Result, u32, u
 import { NAME_LENGTH } from '../abi/process.ts';
 import { print } from '../console/print.ts';
 import {
-  Access,
   type AddressSpace,
   forkAddressSpace,
   releaseAddressSpace,
-  resolvePage,
   retainAddressSpace,
-  writeToSpace,
 } from '../memory/address-space.ts';
 import { fpuAreaOf } from '../memory/kernel-stacks.ts';
 import { isUserRange, USER_END } from '../memory/layout.ts';
 import { writeUser32 } from '../memory/user-copy.ts';
+import { Access, resolvePage, writeToSpace } from '../memory/user-pages.ts';
 import { frameBelow, TRAP_FRAME_BYTES, TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep, startThread } from '../sched/scheduler.ts';
 import { prepareFirstSwitch } from '../sched/switch.ts';

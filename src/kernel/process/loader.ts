@@ -1,8 +1,9 @@
 /** ELF64 programs (System V ABI, gABI chapters 4 and 5): checked whole before anything is made, then mapped. */
 import { Errno, err, f16, f32, f64, ok, type Result, struct, u32, u64, type VirtAddr, virt } from '#dialect';
-import { type AddressSpace, writeToSpace } from '../memory/address-space.ts';
+import type { AddressSpace } from '../memory/address-space.ts';
 import { isRangeFree, linkArea, newArea, Protection } from '../memory/area.ts';
 import { greater, PAGE_OFFSET_MASK, pageCeiling, pageFloor, USER_END, USER_START } from '../memory/layout.ts';
+import { writeToSpace } from '../memory/user-pages.ts';
 
 const ElfHeader = struct({
   magic: f32,

@@ -20,6 +20,7 @@ export const SignalCode = {
   NOT_MAPPED: 1,
   NO_PERMISSION: 2,
   MISALIGNED: 1,
+  NO_SUCH_PAGE: 2,
   TRACE: 2,
 } as const;
 

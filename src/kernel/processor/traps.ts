@@ -2,6 +2,7 @@
 import {
   codeAddress,
   cpu,
+  Errno,
   hex,
   type i32,
   isr,
@@ -16,9 +17,10 @@ import {
 import { collectInput } from '../console/input.ts';
 import { panicWithFrame } from '../console/panic.ts';
 import { print } from '../console/print.ts';
-import { Access, resolvePage } from '../memory/address-space.ts';
 import { areaAt } from '../memory/area.ts';
 import { USER_END } from '../memory/layout.ts';
+import { Access, resolvePage } from '../memory/user-pages.ts';
+import { terminateProcess } from '../process/exit.ts';
 import { prepareForUserMode } from '../process/lifecycle.ts';
 import { forceSignal, Signal } from '../process/signal-delivery.ts';
 import { SignalCode } from '../process/signal-info.ts';
@@ -54,7 +56,8 @@ function handlePageFault(frame: VirtAddr): void {
   const address = cpu.readCr2();
   const registers = TrapFrame.at(frame);
   const isUser = isFromUser(frame);
-  if (address < USER_END && bringIn(address, accessOf(registers.code))) {
+  const error = address < USER_END ? bringIn(address, accessOf(registers.code)) : Errno.EFAULT;
+  if (error === 0) {
     if (isUser) prepareForUserMode();
     return;
   }
@@ -64,15 +67,31 @@ function handlePageFault(frame: VirtAddr): void {
     registers.rip = fixup;
     return;
   }
+  refuseAccess(frame, address, error);
+  prepareForUserMode();
+}
+
+/** What becomes of a thread whose access `resolvePage` has answered with an error. */
+function refuseAccess(frame: VirtAddr, address: u64, error: u32): void {
   const thread = runningThread()!;
+  const process = thread.process!;
+  const registers = TrapFrame.at(frame);
+  if (error === Errno.ENOMEM) {
+    print`[PROCESS] out of memory: pid=${process.pid} is killed\n`;
+    terminateProcess(process, Signal.SIGKILL);
+    return;
+  }
   thread.faultVector = PAGE_FAULT_VECTOR;
   thread.faultCode = registers.code;
   thread.faultAddress = address;
   thread.faultPage = address;
-  if (!forceSignal(thread, Signal.SIGSEGV, isMapped(address) ? SignalCode.NO_PERMISSION : SignalCode.NOT_MAPPED)) {
-    print`[PROCESS] SEGFAULT pid=${thread.process!.pid} addr=${hex(address)} rip=${hex(registers.rip)}\n`;
-  }
-  prepareForUserMode();
+  const isSeen =
+    error === Errno.EIO
+      ? forceSignal(thread, Signal.SIGBUS, SignalCode.NO_SUCH_PAGE)
+      : forceSignal(thread, Signal.SIGSEGV, isMapped(address) ? SignalCode.NO_PERMISSION : SignalCode.NOT_MAPPED);
+  if (isSeen) return;
+  const name = error === Errno.EIO ? 'BUS ERROR' : 'SEGFAULT';
+  print`[PROCESS] ${name} pid=${process.pid} addr=${hex(address)} rip=${hex(registers.rip)}\n`;
 }
 
 function isMapped(address: u64): boolean {
@@ -85,12 +104,14 @@ function accessOf(code: u64): u32 {
   return (code & PAGE_FAULT_WRITE) !== 0n ? Access.WRITE : Access.READ;
 }
 
-/** True when the running process may use the page, which is there now. */
-function bringIn(address: u64, access: u32): boolean {
+/** Has the page there for the running process; returns the error of `resolvePage`, or 0. */
+function bringIn(address: u64, access: u32): u32 {
   const thread = runningThread();
   const process = thread === null ? null : thread.process;
   const space = process === null ? null : process.addressSpace;
-  return space !== null && resolvePage(space, address, access).ok;
+  if (space === null) return Errno.EFAULT;
+  const resolved = resolvePage(space, address, access);
+  return resolved.ok ? 0 : resolved.error;
 }
 
 /** Where a faulting `try...` access goes on, or 0 when the instruction is not one. */

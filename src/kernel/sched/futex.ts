@@ -1,8 +1,8 @@
 /** Futexes (futex(2)): user words that threads sleep on. */
 import { array, Errno, err, i32, ok, type Result, u32, u64, userPtr } from '#dialect';
-import { type AddressSpace, frameAt } from '../memory/address-space.ts';
+import type { AddressSpace } from '../memory/address-space.ts';
 import { AreaFlag, areaAt } from '../memory/area.ts';
-import { isUserRange, PAGE_OFFSET_MASK } from '../memory/layout.ts';
+import { isUserRange } from '../memory/layout.ts';
 import { readUser32, writeUser32 } from '../memory/user-copy.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
 import { finishWaiting, linkWaiter, prepareToWait, unlinkWaiter, WaitQueue } from '../process/sync.ts';
@@ -17,7 +17,7 @@ const WORD_BYTES = 4n;
 
 /**
  * What a word is called, so that all who mean it meet: its address space and address, or for memory that processes share
- * 0 and its physical address. Bit 0 of the address tells a word used by all from one used with FUTEX_PRIVATE_FLAG, which
+ * the memory object and its offset there. Bit 0 of the address tells a word used by all from one used with FUTEX_PRIVATE_FLAG, which
  * never meet.
  */
 class WordName {
@@ -48,9 +48,9 @@ function nameWord(name: WordName, space: AddressSpace, address: u64, isPrivate: 
   const present = readUser32(userPtr<u32>(address));
   if (!present.ok) return err(present.error);
   const area = areaAt(space.areas, address);
-  if (area !== null && (area.flags & AreaFlag.SHARED) !== 0) {
-    name.space = 0n;
-    name.address = u64(frameAt(space, address) | (address & PAGE_OFFSET_MASK));
+  if (area !== null && area.object !== null && (area.flags & AreaFlag.SHARED) !== 0) {
+    name.space = area.object.id;
+    name.address = u64(area.offset + (address - area.start));
   }
   name.address = u64(name.address | NOT_PRIVATE);
   return ok();

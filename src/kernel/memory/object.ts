@@ -1,0 +1,105 @@
+/**
+ * Memory objects: pages that several areas may map, in one address space or in many. An object's pages are found by offset,
+ * in a tree laid out as page tables are; it holds one reference to each frame, every mapping another.
+ */
+import {
+  addressOf,
+  constructAt,
+  Errno,
+  err,
+  mem,
+  ok,
+  type PhysAddr,
+  phys,
+  type Result,
+  sizeOf,
+  u32,
+  u64,
+} from '#dialect';
+import { allocateZeroedFrame, releaseFrame } from './frames.ts';
+import { pageCeiling } from './layout.ts';
+import { entryFrame, findEntry, makeEntry, Page, releaseRange, setEntry } from './page-table.ts';
+import { ObjectCache } from './slab.ts';
+
+export class MemoryObject {
+  /** Never used twice, and never an address space's: names the object in futex keys. */
+  id: u64 = 0n;
+  /** Areas that map it, and kernel code that holds on to it. The last one to let go frees it. */
+  references: u32 = 0;
+  /** Bytes. Beyond the page that holds the last one there is nothing to map. */
+  size: u64 = 0n;
+  root: PhysAddr = phys(0n);
+}
+
+const objects = new ObjectCache(sizeOf(MemoryObject));
+let nextIdentity: u64 = 1n;
+
+/** A number for an address space or a memory object, never given out twice. */
+export function newIdentity(): u64 {
+  const identity = nextIdentity;
+  nextIdentity = u64(nextIdentity + 1n);
+  return identity;
+}
+
+/** Objects alive. */
+export function memoryObjectCount(): u32 {
+  return objects.allocated;
+}
+
+/** An object of zeros with one reference; ENOMEM. Its pages get their frames when they are first used. */
+export function createObject(size: u64): Result<MemoryObject> {
+  const memory = objects.allocate();
+  if (!memory.ok) return err(memory.error);
+  const root = allocateZeroedFrame();
+  if (!root.ok) {
+    objects.release(memory.value);
+    return err(root.error);
+  }
+  const object = constructAt(MemoryObject, memory.value);
+  object.id = newIdentity();
+  object.references = 1;
+  object.size = size;
+  object.root = root.value;
+  return ok(object);
+}
+
+export function retainObject(object: MemoryObject): void {
+  object.references = u32(object.references + 1);
+}
+
+/** Lets go of an object; the last reference frees its pages. */
+export function releaseObject(object: MemoryObject): void {
+  object.references = u32(object.references - 1);
+  if (object.references > 0) return;
+  discardPages(object, 0n, object.size);
+  releaseFrame(object.root);
+  objects.release(addressOf(object));
+}
+
+/** The frame of the page at an offset, made if it has none yet; the caller shares it before it maps it. EIO: past the end. ENOMEM. */
+export function objectPage(object: MemoryObject, offset: u64): Result<PhysAddr> {
+  if (offset >= pageCeiling(object.size)) return err(Errno.EIO);
+  const place = findEntry(object.root, offset);
+  const entry = place === 0n ? 0n : mem.load64(place);
+  if (entry !== 0n) return ok(entryFrame(entry));
+  const frame = allocateZeroedFrame();
+  if (!frame.ok) return frame;
+  const made = makeEntry(object.root, offset, 0n);
+  if (!made.ok) {
+    releaseFrame(frame.value);
+    return err(made.error);
+  }
+  setEntry(made.value, u64(frame.value | Page.PRESENT));
+  return frame;
+}
+
+/** True when the page at an offset has a frame. */
+export function hasObjectPage(object: MemoryObject, offset: u64): boolean {
+  const place = findEntry(object.root, offset);
+  return place !== 0n && mem.load64(place) !== 0n;
+}
+
+/** Forgets the pages of [start, end), which read as zeros from then on; whoever maps one keeps its frame until unmapped. */
+export function discardPages(object: MemoryObject, start: u64, end: u64): void {
+  releaseRange(object.root, start, pageCeiling(end));
+}
