@@ -60,6 +60,7 @@ const STRING_LIMIT = 65536;
 const PATIENCE = 32;
 const FETCH_CACHE = 1024;
 const RIP_WORD = FIELDS.rip.address >> 2;
+const INTERRUPT_PENDING_WORD = FIELDS.interruptPending.address >> 2;
 
 /** An exception or interrupt that is about to be delivered. */
 export interface CpuEvent {
@@ -348,6 +349,7 @@ export class Cpu {
   #execute(record: number, ticks: number): number {
     const words = this.state.i32;
     this.#next = 0;
+    words[INTERRUPT_PENDING_WORD] = this.system.interruptBlocked ? 1 : 0;
     const left = this.#run(record, ticks + this.#cache.position(record));
     const reason = words[FIELDS.exitReason.address >> 2]!;
     if (reason === R.EXIT.LOOKUP) {

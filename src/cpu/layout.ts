@@ -20,7 +20,7 @@ export const FIELDS = {
   /** Host addresses of the two TLBs that serve the current MMU index. */
   tlbRead: { address: CPU_BLOCK + 0x128, width: 4 },
   tlbWrite: { address: CPU_BLOCK + 0x12c, width: 4 },
-  /** Distinguishes address spaces and rings in the jump cache; changes whenever cached translations may have changed. */
+  /** Distinguishes address spaces and rings in the jump cache: one of the two below, by the ring. */
   fetchContext: { address: CPU_BLOCK + 0x130, width: 4 },
   /** Nonzero while a MOV SS or STI shadow covers the next instruction: see SHADOW. */
   interruptShadow: { address: CPU_BLOCK + 0x134, width: 4 },
@@ -84,6 +84,11 @@ export const FIELDS = {
   nmiPending: { address: CPU_BLOCK + 0x278, width: 4 },
   /** 1 between HLT and the event that ends it. */
   halted: { address: CPU_BLOCK + 0x27c, width: 4 },
+  /** Numbers of what ring 3 and the other rings fetch; each changes whenever its cached translations may have changed. */
+  userFetchContext: { address: CPU_BLOCK + 0x284, width: 4 },
+  supervisorFetchContext: { address: CPU_BLOCK + 0x288, width: 4 },
+  /** 1 while an interrupt waits for RFLAGS.IF; kept by the driver while the interpreter runs. */
+  interruptPending: { address: CPU_BLOCK + 0x28c, width: 4 },
   /** DR6 bits of debug traps that the next instruction boundary delivers as one #DB; 0 when there is none. */
   pendingDebug: { address: CPU_BLOCK + 0x280, width: 4 },
 } as const;

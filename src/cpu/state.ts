@@ -35,6 +35,8 @@ const MODE_WORD = word('mode');
 const SYSTEM_FLAGS_WORD = word('systemFlags');
 const SHADOW_WORD = word('interruptShadow');
 const FETCH_CONTEXT_WORD = word('fetchContext');
+const USER_FETCH_CONTEXT_WORD = word('userFetchContext');
+const SUPERVISOR_FETCH_CONTEXT_WORD = word('supervisorFetchContext');
 const PENDING_DEBUG_WORD = word('pendingDebug');
 const NMI_PENDING_WORD = word('nmiPending');
 const HALTED_WORD = word('halted');
@@ -132,6 +134,7 @@ export class CpuState {
     this.segments = [ES, CS, SS, DS, FS, GS, LDTR, TR].map((index) => new Segment(this, index));
     this.u8.fill(0xff, tlbReadAddress(0), JUMP_CACHE);
     this.set('ramAddress', ram);
+    this.set('userFetchContext', 1);
     this.set('systemFlags', RFLAGS_FIXED);
     this.updateMode();
   }
@@ -257,7 +260,7 @@ export class CpuState {
     const index = this.mmuIndex(cpl);
     words[TLB_READ_WORD] = alignmentCheck ? TLB_EMPTY : tlbReadAddress(index);
     words[TLB_WRITE_WORD] = alignmentCheck || this.storesObserved ? TLB_EMPTY : tlbWriteAddress(index);
-    words[FETCH_CONTEXT_WORD] = (this.fetchContext & ~1) | (cpl === 3 ? 1 : 0);
+    words[FETCH_CONTEXT_WORD] = words[cpl === 3 ? USER_FETCH_CONTEXT_WORD : SUPERVISOR_FETCH_CONTEXT_WORD]!;
   }
 
   /** @param cpl of the access, 0 to 3 @returns the MMU index that an access at this privilege uses now */
@@ -269,6 +272,9 @@ export class CpuState {
 
   /** Makes every cached lookup of code by linear address stale. Called by whatever flushes any translation. */
   forgetFetches(): void {
-    this.set('fetchContext', (this.fetchContext + 2) | 0);
+    const words = this.i32;
+    words[USER_FETCH_CONTEXT_WORD]! += 2;
+    words[SUPERVISOR_FETCH_CONTEXT_WORD]! += 2;
+    words[FETCH_CONTEXT_WORD]! += 2;
   }
 }

@@ -194,8 +194,11 @@ class Generator {
       code.local('i32'),
     ];
     code.i32(0).i32(R.EXIT.TICKS).store('i32', 32, FIELDS.exitReason.address);
-    code.i32(0).load('i32', 32, FIELDS.tlbRead.address).set(tlbRead);
-    code.i32(0).load('i32', 32, FIELDS.tlbWrite.address).set(tlbWrite);
+    const loadTlbs = () => {
+      code.i32(0).load('i32', 32, FIELDS.tlbRead.address).set(tlbRead);
+      code.i32(0).load('i32', 32, FIELDS.tlbWrite.address).set(tlbWrite);
+    };
+    loadTlbs();
     const exit = code.block();
     const next = code.loop();
     const indirect = code.block();
@@ -221,7 +224,7 @@ class Generator {
     const otherwise = code.block();
     const labels: Label[] = Array.from({ length: count }, () => code.block()).reverse();
     const region = () =>
-      this.#regionArm(surroundings, { ticks, handler, next, labels, otherwise, byFunction, firstRegionSlot });
+      this.#regionArm(surroundings, { ticks, handler, next, labels, otherwise, byFunction, firstRegionSlot, loadTlbs });
     const pseudo = [region, ...this.#pseudoArms(surroundings, { ticks, target, exit, indirect })];
     code.get(record).load('i32', 32, R.HANDLER).brTable(labels, otherwise);
     for (let arm = 0; arm < count; arm++) {
@@ -236,7 +239,9 @@ class Generator {
     code.end();
     code.get(record).load('i32', 32, R.HANDLER).set(handler);
     code.end();
-    code.get(record).get(handler).callIndirect(this.#handlerType).set(record).br(next);
+    code.get(record).get(handler).callIndirect(this.#handlerType).set(record);
+    loadTlbs();
+    code.br(next);
     code.end();
     this.#jumpThroughCache(code, { record, ticks, target, entry, exit, next });
     code.end();
@@ -285,9 +290,10 @@ class Generator {
       otherwise: Label;
       byFunction: Label;
       firstRegionSlot: number;
+      loadTlbs: () => void;
     },
   ): void {
-    const { ticks, handler, next, labels, otherwise, byFunction, firstRegionSlot } = at;
+    const { ticks, handler, next, labels, otherwise, byFunction, firstRegionSlot, loadTlbs } = at;
     const type = this.#module.type(['i32'], ['i32', 'i32']);
     code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').tee(handler).i32(0).op('i32.ge_s').if();
     code.get(handler);
@@ -299,6 +305,7 @@ class Generator {
       .i32(firstRegionSlot)
       .op('i32.add');
     code.callIndirect(type).set(ticks).set(handler);
+    loadTlbs();
     code.get(handler).i32(~SIDE_EXIT).op('i32.and').set(record);
     code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.add').set(ticks);
     const counter = code.local('i32');

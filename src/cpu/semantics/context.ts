@@ -10,8 +10,10 @@ import {
   FS,
   GS,
   MMX_VECTORS,
+  SEGMENT_ATTRIBUTES,
   SEGMENT_BASE,
   SEGMENT_BYTES,
+  SEGMENT_LIMIT,
   SEGMENT_SELECTOR,
   SEGMENTS,
   SS,
@@ -375,7 +377,25 @@ export class Context {
     return this.#bind('i64', (local) => ({ kind: 'readField', local, address, bytes: 8 }));
   }
 
-  /** @param segment FS or GS */
+  /** @param part SEGMENT_LIMIT, SEGMENT_SELECTOR or SEGMENT_ATTRIBUTES */
+  segmentPart(segment: number, part: number): I32 {
+    const address = SEGMENTS + segment * SEGMENT_BYTES + part;
+    return this.#bind('i32', (local) => ({ kind: 'readField', local, address, bytes: 4 }));
+  }
+  /** Writes all four parts of a segment register. */
+  setSegment(segment: number, selector: I32, attributes: I32, base: I64, limit: I32): void {
+    const parts = [
+      [SEGMENT_SELECTOR, selector],
+      [SEGMENT_ATTRIBUTES, attributes],
+      [SEGMENT_LIMIT, limit],
+    ] as const;
+    for (const [part, value] of parts) {
+      const address = SEGMENTS + segment * SEGMENT_BYTES + part;
+      this.#statements.push({ kind: 'writeField', address, bytes: 4, value });
+    }
+    this.setSegmentBase(segment, base);
+  }
+
   setSegmentBase(segment: number, value: I64): void {
     const address = SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_BASE;
     this.#statements.push({ kind: 'writeField', address, bytes: 8, value });

@@ -8,6 +8,7 @@ import { DECIMAL } from './decimal.ts';
 import { LOGIC } from './logic.ts';
 import { EMMS, onMmxRegisters } from './mmx.ts';
 import { MOVE } from './move.ts';
+import { PRIVILEGE } from './privilege.ts';
 import { SHIFT } from './shift.ts';
 import { SSE_SEMANTICS } from './sse.ts';
 import { STACK } from './stack.ts';
@@ -22,6 +23,7 @@ const BY_MNEMONIC: Readonly<Record<string, Semantics>> = {
   ...DECIMAL,
   ...LOGIC,
   ...MOVE,
+  ...PRIVILEGE,
   ...SHIFT,
   ...SSE_SEMANTICS,
   ...STACK,

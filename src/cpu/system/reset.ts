@@ -17,6 +17,8 @@ const RDX = 2;
 /** Fields that a reset does not clear: they belong to the engine. */
 const ENGINE_FIELDS: readonly FieldName[] = [
   'fetchContext',
+  'userFetchContext',
+  'supervisorFetchContext',
   'tlbRead',
   'tlbWrite',
   'mode',

@@ -204,6 +204,11 @@ export class SystemUnit {
     this.state.set('pendingDebug', this.state.pendingDebug | bits);
   }
 
+  /** Whether an interrupt waits for RFLAGS.IF: an instruction that sets it must not go on to the next. */
+  get interruptBlocked(): boolean {
+    return (this.state.systemFlags & FLAG.IF) === 0 && this.bus.pendingInterrupt();
+  }
+
   /** Whether `takeEvent` has something to deliver at this instruction boundary. */
   get eventPending(): boolean {
     const { state } = this;

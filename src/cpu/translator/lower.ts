@@ -131,6 +131,9 @@ export class RegionLowering extends ProgramLowering {
     this.code.i32(0);
     this.value(value);
     this.code.store(bytes === 4 ? 'i32' : 'i64', bytes * 8, address);
+    const { tlbRead, tlbWrite } = this.#frame;
+    if (address === FIELDS.tlbRead.address) this.code.i32(0).load('i32', 32, address).set(tlbRead);
+    if (address === FIELDS.tlbWrite.address) this.code.i32(0).load('i32', 32, address).set(tlbWrite);
   }
 
   protected instructionValue(what: InstructionNode['what']): void {
