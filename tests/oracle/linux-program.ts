@@ -1,0 +1,42 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { boot } from '../../src/index.ts';
+import { archive, kernelImage } from '../system/images.ts';
+
+const sources = resolve(import.meta.dirname, '../system/programs');
+const folder = mkdtempSync(join(tmpdir(), 'verdigris-linux-'));
+const LIMIT = 500_000_000;
+
+/** What a program printed, without empty lines, and its exit status. */
+export interface Outcome {
+  readonly lines: readonly string[];
+  readonly status: number | null;
+}
+
+/** Compiles a C program of tests/system/programs as a static executable. @returns its path */
+export function compileStatic(compiler: 'gcc' | 'musl-gcc', name: string): string {
+  const program = join(folder, `${compiler}-${name}`);
+  execFileSync(compiler, ['-O1', '-static', '-pthread', '-o', program, join(sources, `${name}.c`)], { stdio: 'pipe' });
+  return program;
+}
+
+/** Runs a program as a process of this host. */
+export function onLinux(program: string): Outcome {
+  const { stdout, status } = spawnSync(program, ['one', 'two'], { encoding: 'utf8', input: '', timeout: 60_000 });
+  const lines = stdout.replaceAll(program, '/bin/program').split('\n');
+  return { lines: lines.filter((line) => line !== ''), status };
+}
+
+/** Runs it as the first process of our kernel. Lines of the kernel's own log begin with a bracket. */
+export async function onVerdigris(program: string): Promise<Outcome> {
+  const initrd = archive({ 'bin/program': readFileSync(program) });
+  const machine = await boot(kernelImage(), { initrd, commandLine: 'init=/bin/program one two' });
+  const stop = machine.runSync({ maxInstructions: LIMIT });
+  const lines = machine.serial.text.replaceAll('\r', '').split('\n');
+  return {
+    lines: lines.filter((line) => !/^\[[A-Z]+\]|^BOOTOK$|^$/.test(line)),
+    status: stop.reason === 'power-off' ? stop.status : null,
+  };
+}
