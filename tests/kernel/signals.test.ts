@@ -2,9 +2,11 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Errno } from '../../src/compiler/library/index.ts';
 import { Protection } from '../../src/kernel/memory/area.ts';
 import { readUser32, readUser64, writeUser64 } from '../../src/kernel/memory/user-copy.ts';
+import { Limit } from '../../src/kernel/process/limits.ts';
 import { MapFlag, mapMemory } from '../../src/kernel/process/memory.ts';
 import { linkThread, reserveThread } from '../../src/kernel/process/pcb.ts';
 import {
+  discardPending,
   forceSignal,
   isKilled,
   Signal,
@@ -13,6 +15,7 @@ import {
   setSignalMask,
   signalBit,
   takeSignal,
+  takeSignalOf,
 } from '../../src/kernel/process/signal-delivery.ts';
 import { deliverSignal, leaveHandler, setAlternateStack } from '../../src/kernel/process/signal-frame.ts';
 import { describeSignal, SignalCode, SignalInfo } from '../../src/kernel/process/signal-info.ts';
@@ -74,7 +77,7 @@ describe('pending signals', () => {
     setSignalMask(running.thread, 0n);
     expect(running.thread.attention.load() & Attention.SIGNAL).not.toBe(0);
     expect(takeSignal(running.thread, info)).toBe(Signal.SIGUSR1);
-    expect(info.pid).toBe(77);
+    expect(info.source).toBe((5n << 32n) | 77n);
     expect(takeSignal(running.thread, info)).toBe(0);
   });
 
@@ -87,6 +90,46 @@ describe('pending signals', () => {
     expect(other.attention.load() & Attention.SIGNAL).toBe(0);
     setSignalMask(running.thread, signalBit(Signal.SIGUSR1));
     expect(other.attention.load() & Attention.SIGNAL).not.toBe(0);
+  });
+});
+
+describe('real-time signals', () => {
+  const queued = (value: bigint): SignalInfo => Object.assign(new SignalInfo(), { code: SignalCode.QUEUE, value });
+  const taken = (): unknown[] => [takeSignal(running.thread, info), info.value];
+
+  it('arrive as often as they were sent, lowest number first and each number in order', () => {
+    handle(40);
+    handle(34);
+    for (const value of [1n, 2n, 3n]) expect(sendSignal(running.process, 40, queued(value))).toBe(true);
+    sendSignal(running.process, 34, queued(9n));
+    expect([taken(), taken(), taken(), taken()]).toEqual([
+      [34, 9n],
+      [40, 1n],
+      [40, 2n],
+      [40, 3n],
+    ]);
+    expect(takeSignal(running.thread, info)).toBe(0);
+    expect(running.process.queuedSignals).toBe(0);
+  });
+
+  it('are refused when the user has too many pending, but for what kill sends', () => {
+    running.process.credentials.user.real = 77 as never;
+    running.process.limits[Limit.SIGPENDING]!.soft = 2n as never;
+    handle(40);
+    setSignalMask(running.thread, signalBit(40));
+    expect([1n, 2n, 3n].map((value) => sendSignal(running.process, 40, queued(value)))).toEqual([true, true, false]);
+    expect(sendSignal(running.process, 41, sender)).toBe(true);
+    expect(sendSignal(running.process, Signal.SIGTERM, sender)).toBe(true);
+    discardPending(running.process, 0xffff_ffff_ffff_ffffn);
+    expect([running.process.queuedSignals, running.process.pending.first]).toEqual([0, null]);
+  });
+
+  it('go to the thread that waits for them, whatever their action is', () => {
+    running.thread.awaitedSignals = signalBit(40);
+    sendSignal(running.process, 40, queued(4n));
+    expect(isKilled(running.thread)).toBe(false);
+    expect(takeSignalOf(running.thread, signalBit(40), info)).toBe(40);
+    expect(info.value).toBe(4n);
   });
 });
 

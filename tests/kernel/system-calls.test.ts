@@ -282,7 +282,7 @@ describe('kill', () => {
 
   it('reaches a zombie without effect, and a process of another user only for root', () => {
     const pid = call(SystemCall.fork);
-    findProcess(Number(pid) as never)!.uid = 1000 as never;
+    Object.assign(findProcess(Number(pid) as never)!.credentials.user, { real: 1000, effective: 1000, saved: 1000 });
     become(threadOf(pid));
     expect(call(SystemCall.kill, 1, 15)).toBe(EPERM);
     become(init.thread);

@@ -15,6 +15,9 @@ const PROGRAMS = [
   'efault',
   'memory',
   'signal-handlers',
+  'signal-queue',
+  'credentials',
+  'limits',
 ];
 
 const host = nativeHost();

@@ -7,6 +7,7 @@ import {
   ok,
   type Result,
   tryCopy,
+  tryFill,
   tryLoad8,
   tryLoad32,
   tryLoad64,
@@ -53,6 +54,15 @@ export function copyOut(destination: UserPtr<unknown>, source: VirtAddr, length:
   const copied = tryCopy(destination, source, length);
   close();
   return copied;
+}
+
+/** Sets bytes of user memory; on EFAULT a prefix may have been set. */
+export function fillOut(destination: UserPtr<unknown>, byte: u8, length: u64): Result<void> {
+  if (!isUserRange(destination, length)) return err(Errno.EFAULT);
+  open();
+  const filled = tryFill(destination, byte, length);
+  close();
+  return filled;
 }
 
 /** One byte of user memory, or of the kernel's when the caller says so. */

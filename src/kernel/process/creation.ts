@@ -27,8 +27,10 @@ import { Msr } from '../processor/msr.ts';
 import { frameBelow, initializeFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep, startThread } from '../sched/scheduler.ts';
 import { prepareFirstSwitch } from '../sched/switch.ts';
+import { saveIdentities } from './credentials.ts';
 import { argumentVector, buildStack, environmentVector, measureVector } from './exec-stack.ts';
 import { completeVfork, exitThread, killThread, leaveUserMemory } from './exit.ts';
+import { initializeLimits } from './limits.ts';
 import { checkProgram, LoadedProgram, loadProgram } from './loader.ts';
 import { changeProcessState, linkThread, type Process, ProcessState, reserveThread } from './pcb.ts';
 import { isKilled, SIG_DFL, SIG_IGN, Signal } from './signal-delivery.ts';
@@ -117,11 +119,13 @@ export function createInitProcess(path: VirtAddr, pathLength: u64, pointers: u64
     freeProcess(process);
     return err(space.error);
   }
+  initializeLimits(process);
   process.addressSpace = space.value;
   process.pid = allocPid();
   process.pgid = process.pid;
   process.sid = process.pid;
   nameAfter(process.name, path, pathLength);
+  nameAfter(thread.value.name, path, pathLength);
   thread.value.tid = process.pid;
   initializeFrame(frameBelow(thread.value.kernelStack), program.entry, initialStack);
   enterThread(thread.value);
@@ -166,9 +170,13 @@ export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   replaceMemory(process, thread, space);
   resetThread(thread);
   resetSignalHandlers(process);
+  saveIdentities(process.credentials);
   process.hasExecuted = true;
   process.exitSignal = Signal.SIGCHLD;
-  for (let index: u32 = 0; index < NAME_LENGTH; index++) process.name[index] = name[index]!;
+  for (let index: u32 = 0; index < NAME_LENGTH; index++) {
+    process.name[index] = name[index]!;
+    thread.name[index] = name[index]!;
+  }
   initializeFrame(frameBelow(thread.kernelStack), entry, stack);
   return ok();
 }

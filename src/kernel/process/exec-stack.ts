@@ -10,6 +10,7 @@ import { copyIn, readUser64, readUserByte } from '../memory/user-copy.ts';
 import { frameAt, populate, writeToSpace } from '../memory/user-pages.ts';
 import { hardwareCapabilities } from '../processor/features.ts';
 import type { LoadedProgram } from './loader.ts';
+import { random64 } from './random.ts';
 
 /** Most bytes of argument and environment strings with their pointers, and most of either. */
 const ARGUMENT_BYTES = 0x2_0000n;
@@ -89,17 +90,6 @@ const CLOCK_TICKS = 100n;
 const RANDOM_BYTES = 16n;
 /** What a stack can hold below the program's arguments before it grows. */
 const STACK_ROOM = 0x2_0000n;
-
-/** State of the generator behind AT_RANDOM (splitmix64): fixed at boot, so that runs repeat. */
-let randomState: u64 = 0x7665_7264_6967_7269n;
-
-function random64(): u64 {
-  randomState = u64(randomState + 0x9e37_79b9_7f4a_7c15n);
-  let mixed = randomState;
-  mixed = u64((mixed ^ (mixed >> 30n)) * 0xbf58_476d_1ce4_e5b9n);
-  mixed = u64((mixed ^ (mixed >> 27n)) * 0x94d0_49bb_1331_11ebn);
-  return u64(mixed ^ (mixed >> 31n));
-}
 
 /** Where the next word goes while a stack is being written. */
 let cursor: u64 = 0n;

@@ -1,5 +1,5 @@
 /** The end of threads and processes. All causes meet here: exit, exit_group, fatal signals, faults, execve. */
-import { u32, u64, userPtr } from '#dialect';
+import { embed, u32, u64, userPtr } from '#dialect';
 import { print } from '../console/print.ts';
 import { loadKernelSpace, releaseAddressSpace } from '../memory/address-space.ts';
 import { writeUser32 } from '../memory/user-copy.ts';
@@ -9,12 +9,16 @@ import { exitRunningThread, runningThread, wakeThread } from '../sched/scheduler
 import { disarmTimer } from '../sched/timer-queue.ts';
 import { changeProcessState, linkChild, type Process, ProcessState, unlinkChild, unlinkThread } from './pcb.ts';
 import { abandonRobustLocks } from './robust-list.ts';
-import { findReceivers, SA_NOCLDWAIT, SIG_IGN, Signal, sendExitSignal } from './signal-delivery.ts';
+import { findReceivers, SA_NOCLDWAIT, SIG_IGN, Signal, sendExitSignal, sendSignal } from './signal-delivery.ts';
+import { describeSignal, SignalCode, SignalInfo } from './signal-info.ts';
+import { discardSignals } from './signal-queue.ts';
 import { unlinkWaiter, wakeAll } from './sync.ts';
 import { findProcess, freeProcess, removeProcess } from './table.ts';
 import { Attention, raiseAttention, removeThread, type Thread } from './thread.ts';
 
 const INIT_PID = 1;
+const deathInfo = embed(SignalInfo);
+const ALL_SIGNALS = 0xffff_ffff_ffff_ffffn;
 
 /** Wait status of a normal exit (wait(2), WIFEXITED). */
 export function exitedStatus(code: u32): u32 {
@@ -51,6 +55,7 @@ export function exitThread(status: u32): never {
   unlinkWaiter(thread);
   forgetVforkChild(thread);
   leaveUserMemory(thread);
+  discardSignals(thread.pending, ALL_SIGNALS);
   removeThread(thread);
   unlinkThread(process, thread);
   thread.process = null;
@@ -88,9 +93,10 @@ function finishProcess(process: Process, status: u32): void {
     process.exitStatus = status;
   }
   completeVfork(process);
+  discardSignals(process.pending, ALL_SIGNALS);
   releaseMemory(process);
   if (process.pid === INIT_PID) endMachine(process.exitStatus);
-  adoptChildren(process);
+  orphanChildren(process);
   changeProcessState(process, ProcessState.Alive, ProcessState.Zombie);
   announceEnd(process);
 }
@@ -103,19 +109,31 @@ function releaseMemory(process: Process): void {
   releaseAddressSpace(space);
 }
 
-/** Gives an orphan's children to init, zombies included. */
-function adoptChildren(process: Process): void {
-  const init = findProcess(INIT_PID);
+/** Gives a process's children, zombies included, to the nearest ancestor that adopts orphans, or else to init. */
+function orphanChildren(process: Process): void {
+  const adopter = adopterOf(process);
   let child = process.firstChild;
   while (child !== null) {
     const next: Process | null = child.nextSibling;
     unlinkChild(child);
-    if (init !== null) {
-      linkChild(init, child);
-      if (child.state.load() === ProcessState.Zombie) announceEnd(child);
+    if (adopter !== null) linkChild(adopter, child);
+    child.exitSignal = Signal.SIGCHLD;
+    if (child.parentDeathSignal !== 0) {
+      const info = describeSignal(deathInfo, SignalCode.USER, process.pid, process.credentials.user.real, 0);
+      sendSignal(child, child.parentDeathSignal, info);
     }
+    if (adopter !== null && child.state.load() === ProcessState.Zombie) announceEnd(child);
     child = next;
   }
+}
+
+function adopterOf(process: Process): Process | null {
+  let ancestor = process.parent;
+  while (ancestor !== null) {
+    if (ancestor.isSubreaper && !ancestor.isExiting) return ancestor;
+    ancestor = ancestor.parent;
+  }
+  return findProcess(INIT_PID);
 }
 
 /** Tells the parent of a zombie, which reaps it; a parent that does not want to know has it reaped at once. */

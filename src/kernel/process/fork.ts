@@ -15,6 +15,8 @@ import { Access, resolvePage, writeToSpace } from '../memory/user-pages.ts';
 import { frameBelow, TRAP_FRAME_BYTES, TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep, startThread } from '../sched/scheduler.ts';
 import { prepareFirstSwitch } from '../sched/switch.ts';
+import { copyCredentials, isPrivileged } from './credentials.ts';
+import { inheritLimits, Limit, limitOf } from './limits.ts';
 import {
   changeProcessState,
   linkChild,
@@ -24,9 +26,10 @@ import {
   reserveThread,
   unreserveThread,
 } from './pcb.ts';
+import { inheritScheduling } from './scheduling.ts';
 import { isKilled, isSignalNumber, Signal } from './signal-delivery.ts';
 import { finishWaiting, prepareToSleep } from './sync.ts';
-import { addProcess, allocPid, allocTid, freeProcess, reserveProcess } from './table.ts';
+import { addProcess, allocPid, allocTid, freeProcess, reserveProcess, threadsOf } from './table.ts';
 import { allocateThread, enterThread, SIGNAL_COUNT, type Thread } from './thread.ts';
 
 /** CLONE_* of clone(2). */
@@ -78,7 +81,14 @@ export function checkCloneFlags(flags: u64, tls: u64): Result<void> {
 
 /** Makes a thread or a process as requested and starts it; returns its id. EAGAIN, ENOMEM: nothing has happened. */
 export function cloneTask(request: CloneRequest): Result<u32> {
+  if (!hasTaskRoom(runningThread()!.process!)) return err(Errno.EAGAIN);
   return (request.flags & Clone.THREAD) !== 0n ? cloneThread(request) : cloneProcess(request);
+}
+
+/** RLIMIT_NPROC, which bounds the threads of all processes of a user who is not privileged. */
+function hasTaskRoom(process: Process): boolean {
+  if (isPrivileged(process.credentials)) return true;
+  return u64(threadsOf(process.credentials.user.real)) < limitOf(process, Limit.NPROC);
 }
 
 function cloneThread(request: CloneRequest): Result<u32> {
@@ -166,10 +176,12 @@ function spaceFor(parent: Process, flags: u64): Result<AddressSpace> {
 function inheritProcess(parent: Process, child: Process, flags: u64): void {
   child.pgid = parent.pgid;
   child.sid = parent.sid;
-  child.uid = parent.uid;
-  child.gid = parent.gid;
+  copyCredentials(child.credentials, parent.credentials);
+  inheritLimits(parent, child);
+  child.umask = parent.umask;
   child.exitSignal = u32(flags & Clone.EXIT_SIGNAL);
-  for (let index: u32 = 0; index < NAME_LENGTH; index++) child.name[index] = parent.name[index]!;
+  child.isDumpable = parent.isDumpable;
+  for (let index: u32 = 0; index < NAME_LENGTH; index++) child.name[index] = runningThread()!.name[index]!;
   for (let index: u32 = 0; index < SIGNAL_COUNT; index++) {
     const from = parent.signalActions[index]!;
     const to = child.signalActions[index]!;
@@ -197,8 +209,9 @@ function inheritContext(parent: Thread, child: Thread, request: CloneRequest): v
     child.alternateStack = parent.alternateStack;
     child.alternateStackSize = parent.alternateStackSize;
   }
-  child.priority = parent.priority;
-  child.affinity.store(parent.affinity.load());
+  inheritScheduling(parent, child);
+  child.hasNoNewPrivileges = parent.hasNoNewPrivileges;
+  for (let index: u32 = 0; index < NAME_LENGTH; index++) child.name[index] = parent.name[index]!;
   if ((request.flags & Clone.CHILD_CLEARTID) !== 0n) child.clearTid = request.childTid;
   prepareFirstSwitch(child);
 }

@@ -1,8 +1,10 @@
 /** The process control block: what a process is, apart from its threads and its memory. */
-import { Atomic32, array, Errno, embed, err, ok, type Result, u8, u32, u64 } from '#dialect';
+import { Atomic32, array, Errno, embed, err, ok, type Result, u8, u32, type u64 } from '#dialect';
 import { NAME_LENGTH } from '../abi/process.ts';
 import type { AddressSpace } from '../memory/address-space.ts';
-import { SignalInfo } from './signal-info.ts';
+import { Credentials } from './credentials.ts';
+import { LIMIT_COUNT, LimitPair } from './limits.ts';
+import { SignalQueue } from './signal-queue.ts';
 import { WaitQueue } from './sync.ts';
 import { MAX_THREADS_PER_PROCESS, SIGNAL_COUNT, type Thread } from './thread.ts';
 
@@ -26,11 +28,14 @@ export class Process {
   /** Process group and session, named by their leaders' pids. */
   pgid: u32 = 0;
   sid: u32 = 0;
-  uid: u32 = 0;
-  gid: u32 = 0;
+  readonly credentials: Credentials = embed(Credentials);
+  /** By `Limit`. */
+  readonly limits = array(LimitPair, LIMIT_COUNT);
 
   parent: Process | null = null;
+  /** Children in the order in which they became that: wait looks at them so. */
   firstChild: Process | null = null;
+  lastChild: Process | null = null;
   nextSibling: Process | null = null;
   previousSibling: Process | null = null;
   nextInTable: Process | null = null;
@@ -42,9 +47,12 @@ export class Process {
   threadCount: u32 = 0;
   /** Where execve waits for the other threads to go. */
   readonly threadExits: WaitQueue = embed(WaitQueue);
-  /** The processor time of threads that are gone, in ticks. */
-  endedTicks: u64 = 0n;
+  /** Processor time of all its threads, and of the children that it has waited for, in ticks. */
+  ticks: u64 = 0n;
+  childTicks: u64 = 0n;
 
+  /** File mode bits that new files do not get (umask(2)). */
+  umask: u32 = 0o022;
   addressSpace: AddressSpace | null = null;
   /** The thread whose vfork waits until this process has a memory of its own, or none at all. */
   vforkParent: Thread | null = null;
@@ -56,6 +64,11 @@ export class Process {
   exitStatus: u32 = 0;
   /** Sent to the parent at the end; 0 for none. */
   exitSignal: u32 = 0;
+  /** Sent to this process when its parent ends; 0 for none. */
+  parentDeathSignal: u32 = 0;
+  /** Adopts the orphans among its descendants (PR_SET_CHILD_SUBREAPER). */
+  isSubreaper: boolean = false;
+  isDumpable: boolean = true;
 
   /** The signal that stopped it, while it is stopped. */
   stopSignal: u32 = 0;
@@ -63,10 +76,9 @@ export class Process {
   isContinueReported: boolean = true;
   readonly continueEvents: WaitQueue = embed(WaitQueue);
 
-  /** Bit n - 1 stands for signal n. */
-  pendingSignals: u64 = 0n;
-  /** One for each signal, valid while it is pending. */
-  readonly signalInfos = array(SignalInfo, SIGNAL_COUNT);
+  readonly pending: SignalQueue = embed(SignalQueue);
+  /** Descriptions of pending signals of this process and its threads, which a limit bounds. */
+  queuedSignals: u32 = 0;
   readonly signalActions = array(SignalAction, SIGNAL_COUNT);
   readonly name = array(u8, NAME_LENGTH);
 }
@@ -117,17 +129,17 @@ export function unlinkThread(process: Process, thread: Thread): void {
   if (thread.nextInProcess !== null) thread.nextInProcess.previousInProcess = thread.previousInProcess;
   thread.nextInProcess = null;
   thread.previousInProcess = null;
-  process.endedTicks = u64(process.endedTicks + thread.processorTicks);
   unreserveThread(process);
 }
 
 /** Makes a process a child of another. */
 export function linkChild(parent: Process, child: Process): void {
   child.parent = parent;
-  child.previousSibling = null;
-  child.nextSibling = parent.firstChild;
-  if (parent.firstChild !== null) parent.firstChild.previousSibling = child;
-  parent.firstChild = child;
+  child.nextSibling = null;
+  child.previousSibling = parent.lastChild;
+  if (parent.lastChild === null) parent.firstChild = child;
+  else parent.lastChild.nextSibling = child;
+  parent.lastChild = child;
 }
 
 /** Takes a process off its parent's list. */
@@ -136,19 +148,9 @@ export function unlinkChild(child: Process): void {
   if (parent === null) return;
   if (child.previousSibling === null) parent.firstChild = child.nextSibling;
   else child.previousSibling.nextSibling = child.nextSibling;
-  if (child.nextSibling !== null) child.nextSibling.previousSibling = child.previousSibling;
+  if (child.nextSibling === null) parent.lastChild = child.previousSibling;
+  else child.nextSibling.previousSibling = child.previousSibling;
   child.nextSibling = null;
   child.previousSibling = null;
   child.parent = null;
-}
-
-/** Processor time of a process in ticks, ended threads included. */
-export function processorTicks(process: Process): u64 {
-  let ticks = process.endedTicks;
-  let thread = process.firstThread;
-  while (thread !== null) {
-    ticks = u64(ticks + thread.processorTicks);
-    thread = thread.nextInProcess;
-  }
-  return ticks;
 }

@@ -6,9 +6,20 @@
 import { embed, type i32, u32, u64 } from '#dialect';
 import { wakeThread } from '../sched/scheduler.ts';
 import { terminateProcess } from './exit.ts';
+import { Limit, limitOf } from './limits.ts';
 import { isAlive, type Process } from './pcb.ts';
-import { copySignalInfo, describeSignal, SignalCode, SignalInfo } from './signal-info.ts';
+import { copySignalInfo, describeFault, describeSignal, SignalCode, SignalInfo } from './signal-info.ts';
+import {
+  addPending,
+  discardSignals,
+  newQueuedSignal,
+  type QueuedSignal,
+  queuedSignalCount,
+  type SignalQueue,
+  takePending,
+} from './signal-queue.ts';
 import { wakeAll } from './sync.ts';
+import { queuedSignalsOf } from './table.ts';
 import { Attention, clearAttention, raiseAttention, SIGNAL_COUNT, type Thread } from './thread.ts';
 
 /** Signal numbers of Linux on x86-64 (signal(7)). */
@@ -95,53 +106,92 @@ export function isIgnored(process: Process, signal: u32): boolean {
   return handler === SIG_DFL && defaultSignalAction(signal) === SignalDefault.IGNORE;
 }
 
-/** The oldest thread that lets the signal through, or null. */
-function receiverOf(process: Process, signal: u32): Thread | null {
-  const bit = signalBit(signal);
+/** True when the thread takes note of the signal: it does not block it, or waits for it. */
+function letsThrough(thread: Thread, bit: u64): boolean {
+  return (thread.signalMask & bit) === 0n || (thread.awaitedSignals & bit) !== 0n;
+}
+
+/** The oldest thread that lets the signal through, but rather one that waits for it; null for none. */
+function receiverOf(process: Process, bit: u64): Thread | null {
   let receiver: Thread | null = null;
   let thread = process.firstThread;
   while (thread !== null) {
+    if ((thread.awaitedSignals & bit) !== 0n) return thread;
     if ((thread.signalMask & bit) === 0n) receiver = thread;
     thread = thread.nextInProcess;
   }
   return receiver;
 }
 
-/** Sends a signal to a process. Init takes only what it has a handler for; a zombie takes nothing. */
-export function sendSignal(process: Process, signal: u32, info: SignalInfo): void {
-  if (!isAlive(process)) return;
+/**
+ * Sends a signal to a process. Init takes only what it has a handler for; a zombie takes nothing. False: a real-time
+ * signal found no room in the queue.
+ */
+export function sendSignal(process: Process, signal: u32, info: SignalInfo): boolean {
+  if (!isAlive(process)) return true;
   cancelOpposites(process, signal);
-  const receiver = receiverOf(process, signal);
-  if (receiver !== null && isDropped(process, signal)) return;
-  if (receiver !== null && handlerOf(process, signal) <= SIG_IGN) {
-    takeDefaultAction(process, signal);
-    return;
-  }
-  const bit = signalBit(signal);
-  if ((process.pendingSignals & bit) === 0n) copySignalInfo(process.signalInfos[u32(signal - 1)]!, info);
-  process.pendingSignals = u64(process.pendingSignals | bit);
-  if (receiver !== null) notify(receiver);
+  return generate(process, receiverOf(process, signalBit(signal)), process.pending, signal, info);
 }
 
-/** Sends a signal to one thread. */
-export function sendThreadSignal(thread: Thread, signal: u32, info: SignalInfo): void {
+/** Sends a signal to one thread; false as for `sendSignal`. */
+export function sendThreadSignal(thread: Thread, signal: u32, info: SignalInfo): boolean {
   const process = thread.process;
-  if (process === null || !isAlive(process)) return;
+  if (process === null || !isAlive(process)) return true;
   cancelOpposites(process, signal);
-  const isBlocked = (thread.signalMask & signalBit(signal)) !== 0n;
-  if (!isBlocked && isDropped(process, signal)) return;
-  if (!isBlocked && handlerOf(process, signal) <= SIG_IGN) {
-    takeDefaultAction(process, signal);
-    return;
-  }
-  makePending(thread, signal, info);
-  if (!isBlocked) notify(thread);
+  const receiver = letsThrough(thread, signalBit(signal)) ? thread : null;
+  return generate(process, receiver, thread.pending, signal, info);
 }
 
-function makePending(thread: Thread, signal: u32, info: SignalInfo): void {
+/** Acts at once where the default action applies, else makes the signal pending and tells `receiver`. */
+function generate(
+  process: Process,
+  receiver: Thread | null,
+  queue: SignalQueue,
+  signal: u32,
+  info: SignalInfo,
+): boolean {
+  if (receiver !== null && actsAtOnce(process, receiver, signal)) return true;
+  const isQueued = makePending(process, queue, signal, info);
+  if (receiver !== null) notify(receiver);
+  return isQueued;
+}
+
+/** Takes the default action, or none, of a signal that nobody blocks, waits for or handles. */
+function actsAtOnce(process: Process, receiver: Thread, signal: u32): boolean {
+  if ((receiver.awaitedSignals & signalBit(signal)) !== 0n || handlerOf(process, signal) > SIG_IGN) return false;
+  if (!isDropped(process, signal)) takeDefaultAction(process, signal);
+  return true;
+}
+
+/** The first real-time signal (signal(7)): from here on every one that is sent arrives. */
+const FIRST_REAL_TIME = 32;
+
+function makePending(process: Process, queue: SignalQueue, signal: u32, info: SignalInfo): boolean {
+  const isRealTime = signal >= FIRST_REAL_TIME;
+  if (!isRealTime && (queue.signals & signalBit(signal)) !== 0n) return true;
+  const isOwn = !isRealTime && info.code >= 0;
+  const queued = isOwn || hasQueueRoom(process) ? newQueuedSignal(process) : null;
+  if (queued === null && isRealTime && info.code !== SignalCode.USER) return false;
+  if (queued !== null) copySignalInfo(queued.info, info);
+  addPending(queue, signal, queued);
+  return true;
+}
+
+/** RLIMIT_SIGPENDING, which bounds what all processes of one user have pending. */
+export function hasQueueRoom(process: Process): boolean {
+  const limit = limitOf(process, Limit.SIGPENDING);
+  return u64(queuedSignalCount()) < limit || u64(queuedSignalsOf(process.credentials.user.real)) < limit;
+}
+
+/** Has a timer's signal become pending; false when nobody would take notice of it. */
+export function sendTimerSignal(process: Process, thread: Thread | null, queued: QueuedSignal, signal: u32): boolean {
   const bit = signalBit(signal);
-  if ((thread.pendingSignals & bit) === 0n) copySignalInfo(thread.signalInfos[u32(signal - 1)]!, info);
-  thread.pendingSignals = u64(thread.pendingSignals | bit);
+  const wanted = thread === null ? receiverOf(process, bit) : thread;
+  const receiver = wanted !== null && letsThrough(wanted, bit) ? wanted : null;
+  if (receiver !== null && actsAtOnce(process, receiver, signal)) return false;
+  addPending(thread === null ? process.pending : thread.pending, signal, queued);
+  if (receiver !== null) notify(receiver);
+  return true;
 }
 
 const faultInfo = embed(SignalInfo);
@@ -157,7 +207,8 @@ export function forceSignal(thread: Thread, signal: u32, code: i32): boolean {
     terminateProcess(process, signal);
     return false;
   }
-  makePending(thread, signal, describeSignal(faultInfo, code, 0, 0, 0));
+  const address = code === SignalCode.KERNEL ? 0n : thread.faultAddress;
+  makePending(process, thread.pending, signal, describeFault(faultInfo, code, address));
   raiseAttention(thread, Attention.SIGNAL);
   return true;
 }
@@ -184,10 +235,10 @@ function cancelOpposites(process: Process, signal: u32): void {
 
 /** Forgets pending signals of a process and of all its threads. */
 export function discardPending(process: Process, signals: u64): void {
-  process.pendingSignals = u64(process.pendingSignals & ~signals);
+  discardSignals(process.pending, signals);
   let thread = process.firstThread;
   while (thread !== null) {
-    thread.pendingSignals = u64(thread.pendingSignals & ~signals);
+    discardSignals(thread.pending, signals);
     thread = thread.nextInProcess;
   }
 }
@@ -249,7 +300,11 @@ function notifyParent(process: Process, code: i32, status: u32): void {
   if (parent === null) return;
   wakeAll(parent.childEvents);
   if ((parent.signalActions[Signal.SIGCHLD - 1]!.flags & SA_NOCLDSTOP) !== 0n) return;
-  sendSignal(parent, Signal.SIGCHLD, describeSignal(childInfo, code, process.pid, process.uid, status));
+  sendSignal(
+    parent,
+    Signal.SIGCHLD,
+    describeSignal(childInfo, code, process.pid, process.credentials.user.real, status),
+  );
 }
 
 /** Sends a parent the signal that announces a child's end. */
@@ -257,13 +312,13 @@ export function sendExitSignal(parent: Process, child: Process): void {
   const killer = u32(child.exitStatus & 0x7f);
   const code = killer === 0 ? SignalCode.CHILD_EXITED : SignalCode.CHILD_KILLED;
   const status = killer === 0 ? u32(child.exitStatus >> 8) : killer;
-  sendSignal(parent, child.exitSignal, describeSignal(childInfo, code, child.pid, child.uid, status));
+  sendSignal(parent, child.exitSignal, describeSignal(childInfo, code, child.pid, child.credentials.user.real, status));
 }
 
 /** Signals generated for a thread or its process that have not acted yet. */
 export function pendingSignalsOf(thread: Thread): u64 {
   const process = thread.process;
-  return process === null ? thread.pendingSignals : u64(thread.pendingSignals | process.pendingSignals);
+  return process === null ? thread.pending.signals : u64(thread.pending.signals | process.pending.signals);
 }
 
 /** Signals that this thread has to act on now. */
@@ -292,22 +347,17 @@ export function setSignalMask(thread: Thread, mask: u64): void {
 
 /** Hands pending signals of a process to threads that let them through, when others no longer can. */
 export function findReceivers(process: Process, signals: u64): void {
-  const orphans = u64(process.pendingSignals & signals);
+  const orphans = u64(process.pending.signals & signals);
   if (orphans === 0n) return;
   for (let signal: u32 = 1; signal <= SIGNAL_COUNT; signal++) {
     if ((orphans & signalBit(signal)) === 0n) continue;
-    const receiver = receiverOf(process, signal);
+    const receiver = receiverOf(process, signalBit(signal));
     if (receiver !== null) notify(receiver);
   }
 }
 
 /** Signals that an instruction raises come before all others: SIGILL, TRAP, BUS, FPE, SEGV, SYS. */
 const SYNCHRONOUS_SIGNALS = 0x4000_04d8n;
-
-/** True for a signal that an instruction raised, whose siginfo holds an address. */
-export function isFault(signal: u32, code: i32): boolean {
-  return code > 0 && (SYNCHRONOUS_SIGNALS & signalBit(signal)) !== 0n;
-}
 
 function firstSignal(signals: u64): u32 {
   const urgent = u64(signals & SYNCHRONOUS_SIGNALS);
@@ -318,23 +368,26 @@ function firstSignal(signals: u64): u32 {
 }
 
 /**
- * Takes one pending signal that the thread lets through, its own before its process's. Returns its number and fills in
- * `info` when the program handles it; 0 when there is none, or its default action has been taken.
+ * Takes one pending signal of a set, the thread's own before its process's, and fills in `info`; 0 when there is none.
+ */
+export function takeSignalOf(thread: Thread, set: u64, info: SignalInfo): u32 {
+  const process = thread.process!;
+  const own = u64(thread.pending.signals & set);
+  const shared = u64(process.pending.signals & set);
+  if (own === 0n && shared === 0n) return 0;
+  const signal = firstSignal(own === 0n ? shared : own);
+  takePending(own === 0n ? process.pending : thread.pending, signal, info);
+  return signal;
+}
+
+/**
+ * Takes one pending signal that the thread lets through. Returns its number and fills in `info` when the program handles
+ * it; 0 when there is none, or its default action has been taken.
  */
 export function takeSignal(thread: Thread, info: SignalInfo): u32 {
   const process = thread.process!;
-  const own = u64(thread.pendingSignals & ~thread.signalMask);
-  const shared = u64(process.pendingSignals & ~thread.signalMask);
-  if (own === 0n && shared === 0n) return 0;
-  const signal = firstSignal(own === 0n ? shared : own);
-  const bit = signalBit(signal);
-  if (own === 0n) {
-    process.pendingSignals = u64(process.pendingSignals & ~bit);
-    copySignalInfo(info, process.signalInfos[u32(signal - 1)]!);
-  } else {
-    thread.pendingSignals = u64(thread.pendingSignals & ~bit);
-    copySignalInfo(info, thread.signalInfos[u32(signal - 1)]!);
-  }
+  const signal = takeSignalOf(thread, u64(~thread.signalMask), info);
+  if (signal === 0) return 0;
   if (deliverableTo(thread) !== 0n) raiseAttention(thread, Attention.SIGNAL);
   if (handlerOf(process, signal) > SIG_IGN) return signal;
   if (!isDropped(process, signal)) takeDefaultAction(process, signal);

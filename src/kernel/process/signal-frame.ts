@@ -28,7 +28,7 @@ import { copyIn, copyOut } from '../memory/user-copy.ts';
 import { Flag, frameBelow, Selector, TrapFrame } from '../processor/trap-frame.ts';
 import { FXSAVE_BYTES, MXCSR_OFFSET, resetFpuArea } from './creation.ts';
 import type { SignalAction } from './pcb.ts';
-import { forceSignal, isFault, SIG_DFL, Signal, setSignalMask, signalBit, takeSignal } from './signal-delivery.ts';
+import { forceSignal, SIG_DFL, Signal, setSignalMask, signalBit, takeSignal } from './signal-delivery.ts';
 import { SignalCode, SignalInfo } from './signal-info.ts';
 import { Restart, type Thread } from './thread.ts';
 
@@ -84,11 +84,12 @@ const SignalFrame = struct({
   error: i32,
   code: i32,
   _padding1: f32,
-  /** si_addr, or si_pid and si_uid. */
+  /** The first of these is si_addr, or si_pid and si_uid; see SignalInfo. */
   source: f64,
-  /** SIGCHLD: si_status. */
-  status: f64,
-  _unused: array(f64, 12),
+  value: f64,
+  userTime: f64,
+  systemTime: f64,
+  _unused: array(f64, 10),
 });
 
 const CONTEXT_OFFSET = 8n;
@@ -210,10 +211,12 @@ function fillFrame(thread: Thread, signal: u32, action: SignalAction, fpuState: 
   image.oldMask = thread.isMaskReplaced ? thread.replacedMask : thread.signalMask;
   image.mask = image.oldMask;
   image.signal = i32(signal);
+  image.error = info.error;
   image.code = info.code;
-  image.source = isFault(signal, info.code) ? thread.faultAddress : u64((u64(info.uid) << 32n) | u64(info.pid));
-  if (info.code === SignalCode.KERNEL) image.source = 0n;
-  image.status = u64(info.status);
+  image.source = info.source;
+  image.value = info.value;
+  image.userTime = info.userTime;
+  image.systemTime = info.systemTime;
 }
 
 function storeRegisters(frame: VirtAddr): void {

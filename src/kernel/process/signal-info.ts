@@ -1,9 +1,11 @@
-/** What is known about a pending signal besides its number: the part of siginfo_t (sigaction(2)) that a sender fills in. */
-import type { i32, u32 } from '#dialect';
+/** What is known about a signal besides its number: siginfo_t (sigaction(2)), as far as it says anything. */
+import { type i32, type u32, u64 } from '#dialect';
 
 /** `si_code` values that name a signal's source. Positive ones are the kernel's own. */
 export const SignalCode = {
   USER: 0,
+  QUEUE: -1,
+  TIMER: -2,
   TKILL: -6,
   KERNEL: 0x80,
   CHILD_EXITED: 1,
@@ -26,25 +28,46 @@ export const SignalCode = {
 
 export class SignalInfo {
   code: i32 = 0;
-  /** Who sent it; for SIGCHLD, the child. */
-  pid: u32 = 0;
-  uid: u32 = 0;
-  /** SIGCHLD: the child's exit code, or the signal that ended, stopped or continued it. */
-  status: u32 = 0;
+  error: i32 = 0;
+  /** The sender's pid and, in the high half, uid; a child's; a fault's address; a timer's id and overruns. */
+  source: u64 = 0n;
+  /** What the sender gave along; SIGCHLD: the child's exit code, or the signal that ended, stopped or continued it. */
+  value: u64 = 0n;
+  /** SIGCHLD: the child's processor times. */
+  userTime: u64 = 0n;
+  systemTime: u64 = 0n;
 }
 
 export function copySignalInfo(to: SignalInfo, from: SignalInfo): void {
   to.code = from.code;
-  to.pid = from.pid;
-  to.uid = from.uid;
-  to.status = from.status;
+  to.error = from.error;
+  to.source = from.source;
+  to.value = from.value;
+  to.userTime = from.userTime;
+  to.systemTime = from.systemTime;
 }
 
 /** Fills in a description. The object is the caller's, so that nothing needs allocating. */
 export function describeSignal(info: SignalInfo, code: i32, pid: u32, uid: u32, status: u32): SignalInfo {
+  return describe(info, code, u64((u64(uid) << 32n) | u64(pid)), u64(status));
+}
+
+/** The description of a fault at an address. */
+export function describeFault(info: SignalInfo, code: i32, address: u64): SignalInfo {
+  return describe(info, code, address, 0n);
+}
+
+/** A signal of the kernel's own: nobody sent it. */
+export function describeKernelSignal(info: SignalInfo): SignalInfo {
+  return describe(info, SignalCode.KERNEL, 0n, 0n);
+}
+
+function describe(info: SignalInfo, code: i32, source: u64, value: u64): SignalInfo {
   info.code = code;
-  info.pid = pid;
-  info.uid = uid;
-  info.status = status;
+  info.error = 0;
+  info.source = source;
+  info.value = value;
+  info.userTime = 0n;
+  info.systemTime = 0n;
   return info;
 }

@@ -98,6 +98,24 @@ export function findProcess(pid: u32): Process | null {
   return process;
 }
 
+/** Descriptions of pending signals that all processes of a user have together. */
+export function queuedSignalsOf(uid: u32): u32 {
+  let count: u32 = 0;
+  for (const slot of slots) {
+    if (slot !== null && slot.credentials.user.real === uid) count = u32(count + slot.queuedSignals);
+  }
+  return count;
+}
+
+/** Threads that all processes of a user have together. */
+export function threadsOf(uid: u32): u32 {
+  let count: u32 = 0;
+  for (const slot of slots) {
+    if (slot !== null && slot.credentials.user.real === uid) count = u32(count + slot.threadCount);
+  }
+  return count;
+}
+
 /** Processes in the table and being made. */
 export function processCount(): u32 {
   return used.load();

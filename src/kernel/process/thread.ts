@@ -7,18 +7,22 @@ import {
   assert,
   constructAt,
   Errno,
+  embed,
   err,
+  type i32,
   ok,
   type Result,
   references,
   sizeOf,
+  u8,
   u32,
   type u64,
 } from '#dialect';
+import { NAME_LENGTH } from '../abi/process.ts';
 import { allocateKernelStack, releaseKernelStack } from '../memory/kernel-stacks.ts';
 import { ObjectCache } from '../memory/slab.ts';
 import type { Process } from './pcb.ts';
-import { SignalInfo } from './signal-info.ts';
+import { SignalQueue } from './signal-queue.ts';
 import type { WaitQueue } from './sync.ts';
 
 export const MAX_THREADS_PER_PROCESS = 256;
@@ -34,6 +38,10 @@ export type ThreadState = (typeof ThreadState)[keyof typeof ThreadState];
 /** The seed's five classes; a smaller number runs first. */
 export const Priority = { RealTime: 0, System: 1, Normal: 2, Low: 3, Idle: 4 } as const;
 export type Priority = (typeof Priority)[keyof typeof Priority];
+
+/** SCHED_* of sched(7). */
+export const SchedulingPolicy = { OTHER: 0, FIFO: 1, ROUND_ROBIN: 2, BATCH: 3, IDLE: 5 } as const;
+export type SchedulingPolicy = (typeof SchedulingPolicy)[keyof typeof SchedulingPolicy];
 
 /** What becomes of a system call that a signal ended early, once the signal has been dealt with (signal(7)). */
 export const Restart = {
@@ -72,8 +80,15 @@ export class Thread {
   readonly attention = new Atomic32(0);
 
   priority: Priority = Priority.Normal;
-  /** Ticks left before a thread of the same priority gets its turn. */
+  policy: SchedulingPolicy = SchedulingPolicy.OTHER;
+  /** 1 to 99 for real-time policies, else 0; a larger number runs first. */
+  realTimePriority: u32 = 0;
+  /** -20 to 19; a larger number gets shorter slices. */
+  nice: i32 = 0;
+  /** Ticks left before a thread of the same priority gets its turn; 0 for never. */
   timeSlice: u32 = TIME_SLICE;
+  /** What a slice begins with. */
+  sliceTicks: u32 = TIME_SLICE;
   /** Bit n: may run on processor n. */
   readonly affinity = new Atomic64(ALL_PROCESSORS);
   readyNext: Thread | null = null;
@@ -101,11 +116,11 @@ export class Thread {
   /** The child whose exec or exit a vfork in progress waits for. */
   vforkChild: Process | null = null;
 
-  /** Bit n - 1 stands for signal n, in both. */
+  /** Bit n - 1 stands for signal n. */
   signalMask: u64 = 0n;
-  pendingSignals: u64 = 0n;
-  /** One for each signal, valid while it is pending. */
-  readonly signalInfos = array(SignalInfo, SIGNAL_COUNT);
+  /** Signals that rt_sigtimedwait waits for: they come to it even if masked, and act in no other way. */
+  awaitedSignals: u64 = 0n;
+  readonly pending: SignalQueue = embed(SignalQueue);
   /** The mask to go back to after rt_sigsuspend; meaningful while `isMaskReplaced`. */
   replacedMask: u64 = 0n;
   isMaskReplaced: boolean = false;
@@ -122,6 +137,10 @@ export class Thread {
   faultCode: u64 = 0n;
   faultAddress: u64 = 0n;
   faultPage: u64 = 0n;
+
+  readonly name = array(u8, NAME_LENGTH);
+  /** execve no longer grants what a file would (PR_SET_NO_NEW_PRIVS). */
+  hasNoNewPrivileges: boolean = false;
 
   /** User addresses; 0 for none. */
   clearTid: u64 = 0n;

@@ -1,5 +1,5 @@
 /** wait4 and waitid: children's ends, stops and continuations, each reported once. */
-import { Errno, err, type i32, ok, type Result, u32 } from '#dialect';
+import { Errno, err, type i32, ok, type Result, u32, u64 } from '#dialect';
 import { runningThread, sleep } from '../sched/scheduler.ts';
 import { reapProcess } from './exit.ts';
 import { type Process, ProcessState } from './pcb.ts';
@@ -32,6 +32,8 @@ export class ChildEvent {
   code: i32 = 0;
   /** The exit code, or the signal that ended, stopped or continued the child. */
   status: u32 = 0;
+  /** Processor time of the child and the children that it waited for. */
+  ticks: u64 = 0n;
 }
 
 const STOPPED = 0x7f;
@@ -108,7 +110,7 @@ function takeEvent(child: Process, event: ChildEvent, options: u32): boolean {
   const isTaken = (options & WaitOption.NOWAIT) === 0;
   if (child.state.load() === ProcessState.Zombie) {
     describeEnd(child, event);
-    if (isTaken) reapProcess(child);
+    if (isTaken) takeOver(child);
     return true;
   }
   if ((options & WaitOption.STOPPED) !== 0 && child.stopSignal !== 0 && !child.isStopReported) {
@@ -124,6 +126,13 @@ function takeEvent(child: Process, event: ChildEvent, options: u32): boolean {
   return false;
 }
 
+/** Ends a zombie for good; its processor time stays with the parent. */
+function takeOver(child: Process): void {
+  const parent = child.parent!;
+  parent.childTicks = u64(parent.childTicks + child.ticks + child.childTicks);
+  reapProcess(child);
+}
+
 /** How a zombie ended. */
 function describeEnd(child: Process, event: ChildEvent): void {
   const signal = u32(child.exitStatus & STOPPED);
@@ -133,7 +142,8 @@ function describeEnd(child: Process, event: ChildEvent): void {
 
 function describe(child: Process, event: ChildEvent, code: i32, status: u32): void {
   event.pid = child.pid;
-  event.uid = child.uid;
+  event.uid = child.credentials.user.real;
   event.code = code;
   event.status = status;
+  event.ticks = u64(child.ticks + child.childTicks);
 }

@@ -24,6 +24,7 @@ import { terminateProcess } from '../process/exit.ts';
 import { prepareForUserMode } from '../process/lifecycle.ts';
 import { forceSignal, Signal } from '../process/signal-delivery.ts';
 import { SignalCode } from '../process/signal-info.ts';
+import { accountProcessTick } from '../process/times.ts';
 import { accountTick, runningThread } from '../sched/scheduler.ts';
 import { expireTimers } from '../sched/timer-queue.ts';
 import { simdCode, x87Code } from './fpu-exceptions.ts';
@@ -136,6 +137,7 @@ function handleTimer(frame: VirtAddr): void {
   collectInput();
   expireTimers();
   accountTick();
+  accountProcessTick();
   if (isFromUser(frame)) prepareForUserMode();
 }
 

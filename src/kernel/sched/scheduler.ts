@@ -12,7 +12,6 @@ import {
   raiseAttention,
   Thread,
   ThreadState,
-  TIME_SLICE,
 } from '../process/thread.ts';
 import { CURRENT_THREAD_OFFSET } from '../processor/per-cpu.ts';
 import { switchTo } from './switch.ts';
@@ -38,16 +37,37 @@ export function readyThreadCount(): u32 {
   return readyCount;
 }
 
-/** Appends a Runnable thread to its priority's queue. */
+/** Puts a Runnable thread into its priority's queue, behind all that do not come after it. */
 function enqueueReady(thread: Thread): void {
   const level = thread.priority;
-  thread.readyNext = null;
-  thread.readyPrevious = readyLast[level] ?? null;
-  const last = readyLast[level] ?? null;
-  if (last === null) readyFirst[level] = thread;
-  else last.readyNext = thread;
-  readyLast[level] = thread;
+  let previous = readyLast[level] ?? null;
+  while (previous !== null && isBefore(thread, previous)) previous = previous.readyPrevious;
+  const next = previous === null ? (readyFirst[level] ?? null) : previous.readyNext;
+  thread.readyPrevious = previous;
+  thread.readyNext = next;
+  if (previous === null) readyFirst[level] = thread;
+  else previous.readyNext = thread;
+  if (next === null) readyLast[level] = thread;
+  else next.readyPrevious = thread;
   readyCount = u32(readyCount + 1);
+}
+
+/** True when `thread` has a higher priority than `other`; real-time priorities are 0 outside their class. */
+function isBefore(thread: Thread, other: Thread): boolean {
+  return thread.priority < other.priority || thread.realTimePriority > other.realTimePriority;
+}
+
+/** True when the thread waits for the processor. */
+export function isReady(thread: Thread): boolean {
+  return thread.state.load() === ThreadState.Runnable;
+}
+
+/** Gives a ready thread another priority, and its place by that. */
+export function moveInReadyQueue(thread: Thread, priority: Priority): void {
+  dequeueReady(thread);
+  thread.priority = priority;
+  enqueueReady(thread);
+  preemptFor(thread);
 }
 
 function dequeueReady(thread: Thread): void {
@@ -92,7 +112,7 @@ export function wakeThread(thread: Thread): void {
 /** Asks for a switch on the way to user mode if a thread should run before the running one. */
 function preemptFor(thread: Thread): void {
   const running = runningThread();
-  if (running !== null && thread.priority < running.priority) raiseAttention(running, Attention.RESCHEDULE);
+  if (running !== null && isBefore(thread, running)) raiseAttention(running, Attention.RESCHEDULE);
 }
 
 /** Gives the processor up until woken; returns at once if a wake-up came since `prepareToWait`. */
@@ -106,9 +126,9 @@ export function yieldProcessor(): void {
   const thread = runningThread();
   if (thread === null) return;
   clearAttention(thread, Attention.RESCHEDULE);
-  thread.timeSlice = TIME_SLICE;
+  thread.timeSlice = thread.sliceTicks;
   const next = firstReady();
-  if (next === null || next.priority > thread.priority) return;
+  if (next === null || isBefore(thread, next)) return;
   assert(changeState(thread, ThreadState.Running, ThreadState.Runnable), 'a thread that is not running yields');
   enqueueReady(thread);
   switchAway(thread);
@@ -128,7 +148,7 @@ function switchAway(from: Thread): void {
   if (next !== idleThread) {
     dequeueReady(next);
     assert(changeState(next, ThreadState.Runnable, ThreadState.Running), 'the ready queue holds a thread that is not');
-    next.timeSlice = TIME_SLICE;
+    next.timeSlice = next.sliceTicks;
   }
   gs.store64(CURRENT_THREAD_OFFSET, addressOf(next));
   if (next !== from) switchTo(from, next);
@@ -170,6 +190,7 @@ export function accountTick(): void {
   const thread = runningThread();
   if (thread === null || thread === idleThread) return;
   thread.processorTicks = u64(thread.processorTicks + 1n);
-  if (thread.timeSlice > 0) thread.timeSlice = u32(thread.timeSlice - 1);
+  if (thread.timeSlice === 0) return;
+  thread.timeSlice = u32(thread.timeSlice - 1);
   if (thread.timeSlice === 0) raiseAttention(thread, Attention.RESCHEDULE);
 }

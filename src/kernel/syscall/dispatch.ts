@@ -2,10 +2,14 @@
 import { Errno, err, type Result, sparseTable, u32, u64, type VirtAddr } from '#dialect';
 import { VERDIGRIS_CALLS, VerdigrisCall } from '../abi/calls.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
+import * as control from './control-calls.ts';
+import * as credential from './credential-calls.ts';
 import * as io from './io-calls.ts';
 import * as memory from './memory-calls.ts';
 import { SystemCall } from './numbers.ts';
 import * as process from './process-calls.ts';
+import * as resource from './resource-calls.ts';
+import * as scheduling from './scheduling-calls.ts';
 import * as signal from './signal-calls.ts';
 import * as thread from './thread-calls.ts';
 import * as time from './time-calls.ts';
@@ -31,7 +35,7 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.rt_sigreturn, signal.rtSigreturn],
   [SystemCall.ioctl, io.ioctl],
   [SystemCall.writev, io.writev],
-  [SystemCall.sched_yield, thread.schedYield],
+  [SystemCall.sched_yield, scheduling.schedYield],
   [SystemCall.pause, signal.pause],
   [SystemCall.nanosleep, time.nanosleep],
   [SystemCall.getpid, process.getpid],
@@ -43,25 +47,56 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.wait4, process.wait4],
   [SystemCall.kill, signal.kill],
   [SystemCall.uname, process.uname],
-  [SystemCall.getuid, process.getuid],
-  [SystemCall.getgid, process.getgid],
-  [SystemCall.geteuid, process.getuid],
-  [SystemCall.getegid, process.getgid],
+  [SystemCall.umask, process.umask],
+  [SystemCall.getrlimit, resource.getrlimit],
+  [SystemCall.getrusage, resource.getrusage],
+  [SystemCall.sysinfo, resource.sysinfo],
+  [SystemCall.times, resource.timesOfProcess],
+  [SystemCall.getuid, credential.getuid],
+  [SystemCall.getgid, credential.getgid],
+  [SystemCall.setuid, credential.setuid],
+  [SystemCall.setgid, credential.setgid],
+  [SystemCall.geteuid, credential.geteuid],
+  [SystemCall.getegid, credential.getegid],
   [SystemCall.setpgid, process.setpgid],
   [SystemCall.getppid, process.getppid],
   [SystemCall.getpgrp, process.getpgrp],
   [SystemCall.setsid, process.setsid],
+  [SystemCall.setreuid, credential.setreuid],
+  [SystemCall.setregid, credential.setregid],
+  [SystemCall.getgroups, credential.getgroups],
+  [SystemCall.setgroups, credential.setgroups],
+  [SystemCall.setresuid, credential.setresuid],
+  [SystemCall.getresuid, credential.getresuid],
+  [SystemCall.setresgid, credential.setresgid],
+  [SystemCall.getresgid, credential.getresgid],
   [SystemCall.getpgid, process.getpgid],
+  [SystemCall.setfsuid, credential.setfsuid],
+  [SystemCall.setfsgid, credential.setfsgid],
   [SystemCall.getsid, process.getsid],
   [SystemCall.rt_sigpending, signal.rtSigpending],
+  [SystemCall.rt_sigtimedwait, signal.rtSigtimedwait],
+  [SystemCall.rt_sigqueueinfo, signal.rtSigqueueinfo],
   [SystemCall.rt_sigsuspend, signal.rtSigsuspend],
   [SystemCall.sigaltstack, signal.sigaltstack],
+  [SystemCall.personality, control.personality],
+  [SystemCall.getpriority, scheduling.getpriority],
+  [SystemCall.setpriority, scheduling.setpriority],
+  [SystemCall.sched_setparam, scheduling.schedSetparam],
+  [SystemCall.sched_getparam, scheduling.schedGetparam],
+  [SystemCall.sched_setscheduler, scheduling.schedSetscheduler],
+  [SystemCall.sched_getscheduler, scheduling.schedGetscheduler],
+  [SystemCall.sched_get_priority_max, scheduling.schedGetPriorityMax],
+  [SystemCall.sched_get_priority_min, scheduling.schedGetPriorityMin],
+  [SystemCall.sched_rr_get_interval, scheduling.schedRrGetInterval],
+  [SystemCall.prctl, control.prctl],
   [SystemCall.arch_prctl, thread.archPrctl],
+  [SystemCall.setrlimit, resource.setrlimit],
   [SystemCall.gettid, thread.gettid],
   [SystemCall.tkill, signal.tkill],
   [SystemCall.futex, thread.futex],
-  [SystemCall.sched_setaffinity, thread.schedSetaffinity],
-  [SystemCall.sched_getaffinity, thread.schedGetaffinity],
+  [SystemCall.sched_setaffinity, scheduling.schedSetaffinity],
+  [SystemCall.sched_getaffinity, scheduling.schedGetaffinity],
   [SystemCall.set_tid_address, thread.setTidAddress],
   [SystemCall.restart_syscall, thread.restartSyscall],
   [SystemCall.clock_gettime, time.clockGettime],
@@ -71,6 +106,10 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.waitid, process.waitid],
   [SystemCall.set_robust_list, thread.setRobustList],
   [SystemCall.get_robust_list, thread.getRobustList],
+  [SystemCall.rt_tgsigqueueinfo, signal.rtTgsigqueueinfo],
+  [SystemCall.prlimit64, resource.prlimit64],
+  [SystemCall.getcpu, scheduling.getcpu],
+  [SystemCall.getrandom, control.getrandom],
 ]);
 
 const OWN_CALLS = 17;

@@ -28,6 +28,7 @@ import { Signal } from '../process/signal-delivery.ts';
 import { ChildEvent, WaitFor, WaitOption, waitForChild, waitStatus } from '../process/wait.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread } from '../sched/scheduler.ts';
+import { storeUsage } from './resource-calls.ts';
 
 const PATH_MAX = 4096;
 /** Room for the slash that normalising may add. */
@@ -48,12 +49,12 @@ export function getppid(_frame: VirtAddr): Result<u64> {
   return ok(parent === null ? 0n : u64(parent.pid));
 }
 
-export function getuid(_frame: VirtAddr): Result<u64> {
-  return ok(u64(caller().uid));
-}
-
-export function getgid(_frame: VirtAddr): Result<u64> {
-  return ok(u64(caller().gid));
+/** umask(mask): returns the one before. */
+export function umask(frame: VirtAddr): Result<u64> {
+  const process = caller();
+  const old = process.umask;
+  process.umask = u32(TrapFrame.at(frame).rdi & 0o777n);
+  return ok(u64(old));
 }
 
 /** exit(status): this thread. */
@@ -107,9 +108,6 @@ export function execve(frame: VirtAddr): Result<u64> {
   return executed.ok ? ok(0n) : err(executed.error);
 }
 
-/** Bytes of struct rusage, all of which this kernel reports as zero. */
-const RUSAGE_WORDS = 18;
-const noUsage = array(u64, RUSAGE_WORDS);
 const childEvent = new ChildEvent();
 
 const WAIT4_OPTIONS = 0xe000_000b;
@@ -129,7 +127,7 @@ export function wait4(frame: VirtAddr): Result<u64> {
     const stored = writeUser32(userPtr<u32>(statusAt), waitStatus(childEvent));
     if (!stored.ok) return err(stored.error);
   }
-  const stored = storeUsage(registers.r10);
+  const stored = storeUsage(registers.r10, childEvent.ticks);
   return stored.ok ? ok(u64(childEvent.pid)) : err(stored.error);
 }
 
@@ -140,11 +138,6 @@ function waitFor(selector: i32, options: u32): Result<void> {
   if (selector > 0) return waitForChild(childEvent, WaitFor.PID, u32(selector), options);
   const group = selector === 0 ? caller().pgid : u32(-selector);
   return waitForChild(childEvent, WaitFor.GROUP, group, options);
-}
-
-function storeUsage(address: u64): Result<void> {
-  if (address === 0n) return ok();
-  return copyOut(userPtr<u64>(address), addressOf(noUsage), u64(RUSAGE_WORDS * 8));
 }
 
 /** The part of siginfo_t that waitid fills in. */
@@ -159,7 +152,7 @@ export function waitid(frame: VirtAddr): Result<u64> {
   const waited = waitForId(u32(registers.rdi), i32(registers.rsi), options);
   if (!waited.ok) return err(waited.error);
   if (childEvent.pid !== 0) {
-    const stored = storeUsage(registers.r8);
+    const stored = storeUsage(registers.r8, childEvent.ticks);
     if (!stored.ok) return err(stored.error);
   }
   if (registers.rdx === 0n) return ok(0n);

@@ -16,7 +16,8 @@ import {
   userPtr,
   type VirtAddr,
 } from '#dialect';
-import { copyIn, copyOut, readUser64, writeUser64 } from '../memory/user-copy.ts';
+import { copyIn, copyOut, fillOut, readUser64, writeUser64 } from '../memory/user-copy.ts';
+import { maySignal } from '../process/credentials.ts';
 import { isAlive, type Process } from '../process/pcb.ts';
 import {
   discardPending,
@@ -30,23 +31,33 @@ import {
   sendThreadSignal,
   setSignalMask,
   signalBit,
+  takeSignalOf,
   UNBLOCKABLE,
 } from '../process/signal-delivery.ts';
 import { alternateStackFlags, leaveHandler, setAlternateStack } from '../process/signal-frame.ts';
 import { describeSignal, SignalCode, SignalInfo } from '../process/signal-info.ts';
 import { finishWaiting, prepareToSleep } from '../process/sync.ts';
 import { findProcess, nextProcess } from '../process/table.ts';
-import { findThread, Restart } from '../process/thread.ts';
+import { findThread, Restart, type Thread } from '../process/thread.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
+import { NO_DEADLINE } from '../sched/futex.ts';
 import { runningThread, sleep } from '../sched/scheduler.ts';
+import { armTimer, disarmTimer } from '../sched/timer-queue.ts';
+import { deadlineAfter, readTimespec } from './time-calls.ts';
 
 const INIT_PID = 1;
 const SIGNAL_SET_BYTES = 8n;
 const sender = embed(SignalInfo);
 
-/** EPERM unless the caller is root or the target is the caller's own. */
-function maySignal(caller: Process, target: Process): boolean {
-  return caller.uid === 0 || caller.uid === target.uid;
+/** EPERM unless the caller's ids allow it; SIGCONT goes to everybody in the caller's session. */
+function checkSender(caller: Process, target: Process, signal: u32): Result<void> {
+  if (maySignal(caller.credentials, target.credentials)) return ok();
+  return signal === Signal.SIGCONT && caller.sid === target.sid ? ok() : err(Errno.EPERM);
+}
+
+/** Says in `sender` that the caller sent it. */
+function describeSender(caller: Process, code: i32): SignalInfo {
+  return describeSignal(sender, code, caller.pid, caller.credentials.user.real, 0);
 }
 
 /** kill(pid, signal): one process, a group (0: the caller's own), or with -1 all but init and the caller. */
@@ -62,8 +73,9 @@ export function kill(frame: VirtAddr): Result<u64> {
 
 function killOne(caller: Process, target: Process | null, signal: u32): Result<u64> {
   if (target === null) return err(Errno.ESRCH);
-  if (!maySignal(caller, target)) return err(Errno.EPERM);
-  if (signal !== 0) sendSignal(target, signal, describeSignal(sender, SignalCode.USER, caller.pid, caller.uid, 0));
+  const allowed = checkSender(caller, target, signal);
+  if (!allowed.ok) return err(allowed.error);
+  if (signal !== 0) sendSignal(target, signal, describeSender(caller, SignalCode.USER));
   return ok(0n);
 }
 
@@ -88,28 +100,147 @@ function killMany(caller: Process, pid: i32, signal: u32): Result<u64> {
 /** tkill(tid, signal) */
 export function tkill(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
-  return killThread(0, i32(registers.rdi), u32(registers.rsi));
+  const info = describeSender(runningThread()!.process!, SignalCode.TKILL);
+  return signalThread(0, i32(registers.rdi), u32(registers.rsi), info);
 }
 
 /** tgkill(pid, tid, signal) */
 export function tgkill(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const pid = i32(registers.rdi);
-  return pid <= 0 ? err(Errno.EINVAL) : killThread(u32(pid), i32(registers.rsi), u32(registers.rdx));
+  const info = describeSender(runningThread()!.process!, SignalCode.TKILL);
+  return pid <= 0 ? err(Errno.EINVAL) : signalThread(u32(pid), i32(registers.rsi), u32(registers.rdx), info);
 }
 
-/** Signals a thread, of process `pid` unless that is 0. */
-function killThread(pid: u32, tid: i32, signal: u32): Result<u64> {
+/** Signals a thread, of process `pid` unless that is 0. EAGAIN: the queue is full. */
+function signalThread(pid: u32, tid: i32, signal: u32, info: SignalInfo): Result<u64> {
   if (tid <= 0 || (signal !== 0 && !isSignalNumber(signal))) return err(Errno.EINVAL);
   const thread = findThread(u32(tid));
   const target = thread === null ? null : thread.process;
   if (thread === null || target === null || !isAlive(target)) return err(Errno.ESRCH);
   if (pid !== 0 && target.pid !== pid) return err(Errno.ESRCH);
-  const caller = runningThread()!.process!;
-  if (!maySignal(caller, target)) return err(Errno.EPERM);
-  const info = describeSignal(sender, SignalCode.TKILL, caller.pid, caller.uid, 0);
-  if (signal !== 0) sendThreadSignal(thread, signal, info);
-  return ok(0n);
+  const allowed = checkSender(runningThread()!.process!, target, signal);
+  if (!allowed.ok) return err(allowed.error);
+  return signal === 0 || sendThreadSignal(thread, signal, info) ? ok(0n) : err(Errno.EAGAIN);
+}
+
+/** The part of siginfo_t that says anything. */
+const UserSignalInfo = struct({
+  signal: i32,
+  error: i32,
+  code: i32,
+  _padding: f32,
+  source: f64,
+  value: f64,
+  userTime: f64,
+  systemTime: f64,
+});
+const userInfo = embed(UserSignalInfo);
+
+function readSignalInfo(info: SignalInfo, address: u64): Result<void> {
+  const copied = copyIn(addressOf(userInfo), userPtr<u64>(address), u64(UserSignalInfo.size));
+  if (!copied.ok) return copied;
+  info.code = userInfo.code;
+  info.error = userInfo.error;
+  info.source = userInfo.source;
+  info.value = userInfo.value;
+  info.userTime = userInfo.userTime;
+  info.systemTime = userInfo.systemTime;
+  return ok();
+}
+
+const SIGNAL_INFO_BYTES = 128n;
+
+function writeSignalInfo(signal: u32, info: SignalInfo, address: u64): Result<void> {
+  userInfo.signal = i32(signal);
+  userInfo.code = info.code;
+  userInfo.error = info.error;
+  userInfo.source = info.source;
+  userInfo.value = info.value;
+  userInfo.userTime = info.userTime;
+  userInfo.systemTime = info.systemTime;
+  const copied = copyOut(userPtr<u64>(address), addressOf(userInfo), u64(UserSignalInfo.size));
+  if (!copied.ok) return copied;
+  const rest = u64(SIGNAL_INFO_BYTES - u64(UserSignalInfo.size));
+  return fillOut(userPtr<u64>(address + u64(UserSignalInfo.size)), 0, rest);
+}
+
+/** Nobody but a process itself may claim that its signal comes from the kernel, from kill or from tkill. */
+function isForged(info: SignalInfo, pid: u32): boolean {
+  return (info.code >= 0 || info.code === SignalCode.TKILL) && runningThread()!.process!.pid !== pid;
+}
+
+/** rt_sigqueueinfo(pid, signal, info): a signal whose description the caller writes. EAGAIN: the queue is full. */
+export function rtSigqueueinfo(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const pid = u32(registers.rdi);
+  const signal = u32(registers.rsi);
+  const copied = readSignalInfo(sender, registers.rdx);
+  if (!copied.ok) return err(copied.error);
+  if (isForged(sender, pid)) return err(Errno.EPERM);
+  if (signal !== 0 && !isSignalNumber(signal)) return err(Errno.EINVAL);
+  const target = findProcess(pid);
+  if (target === null) return err(Errno.ESRCH);
+  const allowed = checkSender(runningThread()!.process!, target, signal);
+  if (!allowed.ok) return err(allowed.error);
+  return signal === 0 || sendSignal(target, signal, sender) ? ok(0n) : err(Errno.EAGAIN);
+}
+
+/** rt_tgsigqueueinfo(pid, tid, signal, info) */
+export function rtTgsigqueueinfo(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const pid = i32(registers.rdi);
+  const tid = i32(registers.rsi);
+  const copied = readSignalInfo(sender, registers.r10);
+  if (!copied.ok) return err(copied.error);
+  if (pid <= 0 || tid <= 0) return err(Errno.EINVAL);
+  if (isForged(sender, u32(pid))) return err(Errno.EPERM);
+  return signalThread(u32(pid), tid, u32(registers.rdx), sender);
+}
+
+const taken = embed(SignalInfo);
+
+/**
+ * rt_sigtimedwait(set, info, timeout, set size): takes one pending signal of the set, or waits for it; returns its number.
+ * EAGAIN: the time is up. EINTR: a handler is to run for another.
+ */
+export function rtSigtimedwait(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  if (registers.r10 !== SIGNAL_SET_BYTES) return err(Errno.EINVAL);
+  const set = readUser64(userPtr<u64>(registers.rdi));
+  if (!set.ok) return set;
+  let timeout: u64 = NO_DEADLINE;
+  if (registers.rdx !== 0n) {
+    const duration = readTimespec(registers.rdx);
+    if (!duration.ok) return duration;
+    timeout = duration.value;
+  }
+  const thread = runningThread()!;
+  const wanted = u64(set.value & ~UNBLOCKABLE);
+  let signal = takeSignalOf(thread, wanted, taken);
+  if (signal === 0 && timeout !== 0n) {
+    waitForSignals(thread, wanted, timeout);
+    signal = takeSignalOf(thread, wanted, taken);
+    if (signal === 0 && !thread.timedOut) return err(Errno.EINTR);
+  }
+  if (signal === 0) return err(Errno.EAGAIN);
+  if (registers.rsi === 0n) return ok(u64(signal));
+  const stored = writeSignalInfo(signal, taken, registers.rsi);
+  return stored.ok ? ok(u64(signal)) : err(stored.error);
+}
+
+/** Sleeps until one of the signals is pending, another interrupts, or the time is up. */
+function waitForSignals(thread: Thread, wanted: u64, timeout: u64): void {
+  thread.awaitedSignals = wanted;
+  thread.timedOut = false;
+  if (timeout !== NO_DEADLINE) armTimer(thread, deadlineAfter(timeout));
+  while (!thread.timedOut && !isInterrupted(thread) && (pendingSignalsOf(thread) & wanted) === 0n) {
+    prepareToSleep(thread, true);
+    sleep();
+    finishWaiting(thread);
+  }
+  disarmTimer(thread);
+  thread.awaitedSignals = 0n;
 }
 
 /** Words of the kernel's struct sigaction: handler, flags, restorer, mask. */

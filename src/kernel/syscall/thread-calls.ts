@@ -1,9 +1,9 @@
 /** System calls about threads, and futexes. */
-import { addressOf, array, cpu, Errno, err, i32, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
+import { cpu, Errno, err, i32, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import type { AddressSpace } from '../memory/address-space.ts';
-import { lesser, USER_END } from '../memory/layout.ts';
-import { copyIn, copyOut, writeUser64 } from '../memory/user-copy.ts';
-import { getThreadAffinity, setThreadAffinity } from '../process/mod.ts';
+import { USER_END } from '../memory/layout.ts';
+import { writeUser64 } from '../memory/user-copy.ts';
+import { maySignal } from '../process/credentials.ts';
 import { ROBUST_HEAD_BYTES } from '../process/robust-list.ts';
 import { findThread } from '../process/thread.ts';
 import { Msr } from '../processor/msr.ts';
@@ -17,17 +17,12 @@ import {
   NO_FUTEX_MASK,
   Requeue,
 } from '../sched/futex.ts';
-import { runningThread, yieldProcessor } from '../sched/scheduler.ts';
+import { runningThread } from '../sched/scheduler.ts';
 import { SystemCall } from './numbers.ts';
 import { deadlineAfter, monotonicDeadline, readTimespec, sleepUntil } from './time-calls.ts';
 
 export function gettid(_frame: VirtAddr): Result<u64> {
   return ok(u64(runningThread()!.tid));
-}
-
-export function schedYield(_frame: VirtAddr): Result<u64> {
-  yieldProcessor();
-  return ok(0n);
 }
 
 /** set_tid_address(pointer): returns the caller's tid. */
@@ -52,7 +47,7 @@ export function getRobustList(frame: VirtAddr): Result<u64> {
   const thread = tid === 0 ? runningThread() : findThread(tid);
   if (thread === null || thread.process === null) return err(Errno.ESRCH);
   const caller = runningThread()!.process!;
-  if (caller.uid !== 0 && thread.process.uid !== caller.uid) return err(Errno.EPERM);
+  if (!maySignal(caller.credentials, thread.process.credentials)) return err(Errno.EPERM);
   const length = writeUser64(userPtr<u64>(registers.rdx), ROBUST_HEAD_BYTES);
   if (!length.ok) return err(length.error);
   const stored = writeUser64(userPtr<u64>(registers.rsi), thread.robustList);
@@ -203,29 +198,4 @@ export function restartSyscall(frame: VirtAddr): Result<u64> {
   const operation = u32(registers.rsi);
   const isMasked = (operation & FUTEX_COMMAND) === FutexOperation.WAIT_BITSET;
   return waitUntil(frame, operation, isMasked ? u32(registers.r9) : NO_FUTEX_MASK, deadline);
-}
-
-const MASK_BYTES = 8n;
-const mask = array(u64, 1);
-
-/** sched_setaffinity(pid, length, mask) */
-export function schedSetaffinity(frame: VirtAddr): Result<u64> {
-  const registers = TrapFrame.at(frame);
-  mask[0] = 0n;
-  const length = lesser(registers.rsi, MASK_BYTES);
-  const copied = copyIn(addressOf(mask), userPtr<u64>(registers.rdx), length);
-  if (!copied.ok) return err(copied.error);
-  const changed = setThreadAffinity(u32(registers.rdi), mask[0]!);
-  return changed.ok ? ok(0n) : err(changed.error);
-}
-
-/** sched_getaffinity(pid, length, mask): returns the bytes stored. */
-export function schedGetaffinity(frame: VirtAddr): Result<u64> {
-  const registers = TrapFrame.at(frame);
-  if (registers.rsi < MASK_BYTES || (registers.rsi & 7n) !== 0n) return err(Errno.EINVAL);
-  const affinity = getThreadAffinity(u32(registers.rdi));
-  if (!affinity.ok) return affinity;
-  mask[0] = affinity.value;
-  const copied = copyOut(userPtr<u64>(registers.rdx), addressOf(mask), MASK_BYTES);
-  return copied.ok ? ok(MASK_BYTES) : err(copied.error);
 }

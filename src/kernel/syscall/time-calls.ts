@@ -1,11 +1,11 @@
 /** System calls about time. */
 import { addressOf, array, Errno, err, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import { copyIn, copyOut } from '../memory/user-copy.ts';
-import { processorTicks } from '../process/pcb.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
 import { finishWaiting, prepareToSleep } from '../process/sync.ts';
 import { Restart } from '../process/thread.ts';
-import { monotonicTime, NANOSECONDS, TICK_HZ } from '../processor/clock.ts';
+import { ticksToNanoseconds } from '../process/times.ts';
+import { monotonicTime, NANOSECONDS } from '../processor/clock.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep } from '../sched/scheduler.ts';
 import { armTimer, disarmTimer } from '../sched/timer-queue.ts';
@@ -27,7 +27,8 @@ export function readTimespec(address: u64): Result<u64> {
   return ok(u64(seconds * NANOSECONDS + nanoseconds));
 }
 
-function writeTimespec(address: u64, time: u64): Result<u64> {
+/** Stores a time as a struct timespec; EFAULT. */
+export function writeTimespec(address: u64, time: u64): Result<u64> {
   timespec[0] = u64(time / NANOSECONDS);
   timespec[1] = u64(time % NANOSECONDS);
   const copied = copyOut(userPtr<u64>(address), addressOf(timespec), TIMESPEC_BYTES);
@@ -104,12 +105,11 @@ export function sleepUntil(deadline: u64, remainderAt: u64): Result<u64> {
 export function clockGettime(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const thread = runningThread()!;
-  const tick = u64(NANOSECONDS / TICK_HZ);
   switch (u32(registers.rdi)) {
     case Clock.PROCESS:
-      return writeTimespec(registers.rsi, u64(processorTicks(thread.process!) * tick));
+      return writeTimespec(registers.rsi, ticksToNanoseconds(thread.process!.ticks));
     case Clock.THREAD:
-      return writeTimespec(registers.rsi, u64(thread.processorTicks * tick));
+      return writeTimespec(registers.rsi, ticksToNanoseconds(thread.processorTicks));
     case Clock.REALTIME:
     case Clock.MONOTONIC:
     case Clock.MONOTONIC_RAW:

@@ -5,7 +5,7 @@
 import { addressOf, embed, err, ok, type Result, type u8, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import { NAME_LENGTH, ProcessRecord, ThreadRecord } from '../abi/process.ts';
 import { copyOut } from '../memory/user-copy.ts';
-import { type Process, ProcessState, processorTicks } from '../process/pcb.ts';
+import { type Process, ProcessState } from '../process/pcb.ts';
 import { findProcess, nextProcess } from '../process/table.ts';
 import { type Thread, ThreadState } from '../process/thread.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
@@ -47,9 +47,9 @@ export function processQuery(frame: VirtAddr): Result<u64> {
   processRecord.state = processState(process);
   processRecord.threads = process.threadCount;
   processRecord.exitStatus = process.exitStatus;
-  processRecord.user = process.uid;
+  processRecord.user = process.credentials.user.real;
   processRecord.residentPages = process.addressSpace === null ? 0n : process.addressSpace.residentPages;
-  processRecord.ticks = processorTicks(process);
+  processRecord.ticks = process.ticks;
   for (let index: u32 = 0; index < NAME_LENGTH; index++) processRecord.name[index] = process.name[index]!;
   const copied = copyOut(userPtr<u8>(registers.rsi), addressOf(processRecord), u64(ProcessRecord.size));
   return copied.ok ? ok(u64(process.pid)) : err(copied.error);
