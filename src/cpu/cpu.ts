@@ -550,7 +550,7 @@ export class Cpu {
 
   /** The page again, after a reserve that may have dropped it. */
   #current(page: CodePage): CodePage {
-    this.#page = this.#cache.page(page.physicalPage, page.ripBase, page.mode, page.usable);
+    this.#page = this.#cache.page(page.physicalPage, page.ripBase, page.mode, page.limit);
     return this.#page;
   }
 
@@ -561,9 +561,8 @@ export class Cpu {
     if (this.#fetchTags[slot] === tag && this.#fetchContexts[slot] === context) {
       const known = this.#fetchPages[slot]!;
       const ripBase = high * 2 ** 32 + (low >>> 0) - (linearLow & (PAGE - 1));
-      const usable = this.#usableBytes(ripBase);
-      if (known.ripBase === ripBase && known.mode === (mode & MODE_DECODE_MASK) && known.usable === usable)
-        return known;
+      const limit = this.#lastRip;
+      if (known.ripBase === ripBase && known.mode === (mode & MODE_DECODE_MASK) && known.limit === limit) return known;
     }
     const code = this.system.fetch(linearLow, linearHigh);
     if (code === Fill.PAGE_FAULT) {
@@ -580,16 +579,16 @@ export class Cpu {
     }
     const physicalPage = Math.floor(this.system.tlb.physical / PAGE);
     const ripBase = high * 2 ** 32 + (low >>> 0) - (linearLow & (PAGE - 1));
-    const page = this.#cache.page(physicalPage, ripBase, mode & MODE_DECODE_MASK, this.#usableBytes(ripBase));
+    const page = this.#cache.page(physicalPage, ripBase, mode & MODE_DECODE_MASK, this.#lastRip);
     this.#fetchTags[slot] = tag;
     this.#fetchContexts[slot] = context;
     this.#fetchPages[slot] = page;
     return page;
   }
 
-  /** @returns how many bytes from RIP `ripBase` on, up to a page, CS's limit leaves */
-  #usableBytes(ripBase: number): number {
-    return this.state.mode64 ? PAGE : Math.min(this.state.cs.limit + 1 - ripBase, PAGE);
+  /** The last RIP that may be fetched. */
+  get #lastRip(): number {
+    return this.state.mode64 ? Number.POSITIVE_INFINITY : this.state.cs.limit;
   }
 
   /** CodeSource.fetchBehind: the fault is left in the fault fields. */
@@ -703,8 +702,8 @@ export class Cpu {
   #fill(low: number, high: number, size: number, flags: number): number {
     const { state, system } = this;
     const kind = flags >> 1;
-    const limitViolation = low === 0 && high === -0x80000000;
-    const code = limitViolation ? Fill.NON_CANONICAL : system.fill(low, high, (flags & 1) as 0 | 1);
+    const forbidden = low === 0 && high === -0x80000000;
+    const code = forbidden ? Fill.NON_CANONICAL : system.fill(low, high, (flags & 1) as 0 | 1);
     switch (code) {
       case Fill.RAM:
         if (this.#isWatched(low, flags & 1) && !this.#watchedAccess(low, high, size, flags & 1)) return 0;

@@ -135,6 +135,8 @@ export const FS = 4;
 export const GS = 5;
 export const LDTR = 6;
 export const TR = 7;
+/** Linear address that stands for an access which its segment forbids: not canonical in any mode. */
+export const SEGMENT_VIOLATION = 1n << 63n;
 /** A segment whose base is always zero: what ES, CS, SS and DS are in 64-bit mode. */
 export const FLAT_SEGMENT = 8;
 

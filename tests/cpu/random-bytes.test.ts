@@ -63,8 +63,27 @@ function initialRam(long: boolean): Uint8Array {
   return bytes;
 }
 
+/** Gives some data segments limits near the values of registers, in protected mode types too, and CS one near the code. */
+function limitSegments(state: CpuState, isProtected: boolean, random: Random): void {
+  const types = [0x93, 0x93, 0x91, 0x97, 0x95, 0x99, 0x9b];
+  for (const index of [0, 2, 3, 4, 5]) {
+    const segment = state.segments[index]!;
+    if (random.chance(0.5)) segment.limit = 0x17ff0 + random.below(0x20000);
+    if (!isProtected || random.chance(0.5)) continue;
+    segment.attributes =
+      (random.chance(0.5) ? 0xc000 : 0) | (index === 2 ? random.pick([0x93, 0x97]) : random.pick(types));
+  }
+  if (random.chance(0.3)) state.cs.limit = (isProtected ? CODE : 0) + random.below(CODE_BYTES);
+}
+
 /** Sets registers for a sequence at CODE. */
-function enter(state: CpuState, { cs, cr0, cr4, efer }: Mode, registers: readonly bigint[], flags: number): void {
+function enter(
+  state: CpuState,
+  { cs, cr0, cr4, efer }: Mode,
+  registers: readonly bigint[],
+  flags: number,
+  random: Random,
+): void {
   for (const [index, value] of registers.entries()) state.setGpr(index, value);
   state.set64('cr0', cr0);
   state.set64('cr3', BigInt(TABLES));
@@ -75,10 +94,10 @@ function enter(state: CpuState, { cs, cr0, cr4, efer }: Mode, registers: readonl
   for (const segment of state.segments) {
     segment.selector = isProtected ? (ring === 3 ? 0x23 : 0x10) : 0;
     segment.attributes = ring === 3 ? 0xc0f3 : 0xc093;
-    // Without a limit in real mode too: the interpreter looks at CS's only where control enters a page.
-    segment.limit = 0xffff_ffff;
+    segment.limit = isProtected ? 0xffff_ffff : 0xffff;
     segment.base = 0n;
   }
+  if (efer === 0n) limitSegments(state, isProtected, random);
   state.cs.selector = cs.selector;
   state.cs.attributes = cs.attributes;
   state.cs.base = isProtected ? 0n : BigInt(CODE);
@@ -161,11 +180,12 @@ function runSequence(
   mode: Mode,
   registers: readonly bigint[],
   flags: number,
+  random: Random,
 ): string {
   processor.system.reset();
   processor.state.guestRam.set(ram);
   processor.invalidateCode(0, RAM);
-  enter(processor.state, mode, registers, flags);
+  enter(processor.state, mode, registers, flags, random);
   processor.system.refresh();
   processor.instructionCount = 0;
   const { reason } = processor.run(INSTRUCTIONS);
@@ -199,7 +219,7 @@ describe('random bytes', () => {
         const flags = 2 | (random.bits() & 0x3cd5);
         const results = processors.map((processor) => {
           patient.accesses = 0;
-          return runSequence(processor, ram, mode, registers, flags);
+          return runSequence(processor, ram, mode, registers, flags, new Random(sequence));
         });
         const comparable = !results.some((result) => result.startsWith('stop')) && !changedTables(processors[1]!, ram);
         if (comparable && results[0] !== results[1]) {

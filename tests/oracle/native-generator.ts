@@ -4,11 +4,13 @@ import { IMPLEMENTED_FEATURES } from '../../src/cpu/decode/features.ts';
 import { GENERAL_REGISTERS } from '../../src/cpu/decode/format.ts';
 import { FORMS, type Form, type Operand } from '../../src/cpu/decode/forms.ts';
 import { Instruction } from '../../src/cpu/decode/instruction.ts';
+import { CaseMemory } from '../../src/debugger/cases/case.ts';
+import { LOCAL_SEGMENTS, type LocalSegment } from '../../src/debugger/cases/local-segments.ts';
 import { Random } from './native-random.ts';
 
 /** The memory that a case may use; see native-oracle.c. */
 export const CODE_PAGE = 0x1000_0000;
-const DATA = 0x2000_0000;
+const { DATA } = CaseMemory;
 const READ_ONLY = 0x2000_4000;
 const DATA_END = 0x2000_5000;
 
@@ -40,8 +42,24 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
 
 /** Where the prologue of 32-bit cases finds the far pointer to their instruction. */
 const FAR_POINTER = 0x2000_3ff0;
-/** jmp far [FAR_POINTER], into 32-bit code: push 0x2b; pop ds; push 0x2b; pop es. The instruction follows. */
-export const PROLOGUE_32 = [0xff, 0x2c, 0x25, ...little(BigInt(FAR_POINTER), 4), 0x6a, 0x2b, 0x1f, 0x6a, 0x2b, 0x07];
+/** jmp far [FAR_POINTER], into 32-bit code. */
+const INTO_COMPATIBILITY_MODE = [0xff, 0x2c, 0x25, ...little(BigInt(FAR_POINTER), 4)];
+/** push 0x2b; pop ds; push 0x2b; pop es. The instruction follows. */
+export const PROLOGUE_32 = [...INTO_COMPATIBILITY_MODE, 0x6a, 0x2b, 0x1f, 0x6a, 0x2b, 0x07];
+
+/** The same with other segments: push and pop ds, es, ss; mov esp. */
+function segmentedPrologue([ds, es, ss]: Selectors, stackPointer: bigint): number[] {
+  const segments = [0x6a, ds, 0x1f, 0x6a, es, 0x07, 0x6a, ss, 0x17];
+  return [...INTO_COMPATIBILITY_MODE, ...segments, 0xbc, ...little(stackPointer, 4)];
+}
+export const SEGMENTED_PROLOGUE_BYTES = segmentedPrologue([0, 0, 0], 0n).length;
+
+type Selectors = readonly [ds: number, es: number, ss: number];
+const isCode = ({ access }: LocalSegment) => (access & 8) !== 0;
+/** That 32-bit code can run in. */
+const CODE_SEGMENTS = LOCAL_SEGMENTS.filter((segment) => isCode(segment) && segment.base !== DATA && segment.flags & 4);
+const DATA_SEGMENTS = LOCAL_SEGMENTS.filter(({ base }) => base === DATA);
+const STACK_SEGMENTS = DATA_SEGMENTS.filter(({ access }) => (access & 10) === 2);
 
 /** What the generator says of a case besides its line. */
 export interface GeneratedCase {
@@ -67,6 +85,7 @@ export class CaseGenerator {
   readonly #random: Random;
   readonly #forms: readonly Form[];
   readonly #codeSize: 64 | 32;
+  readonly #segmented: boolean;
   readonly #decoder = new Decoder();
   readonly #instruction = new Instruction();
   #id = 0;
@@ -78,12 +97,19 @@ export class CaseGenerator {
   #fields: string[] = [];
   #at = 0;
   #rex = 0;
+  /** Segments of the case in CS, DS, ES and SS, with `segmented`. */
+  #code: LocalSegment = CODE_SEGMENTS[0]!;
+  #data: readonly LocalSegment[] = [];
 
-  /** @param codeSize of the instruction; 32-bit ones stand behind a far jump into compatibility mode (PROLOGUE_32) */
-  constructor(seed: number, forms: readonly Form[] = exercisedForms(), codeSize: 64 | 32 = 64) {
+  /**
+   * @param codeSize of the instruction; 32-bit ones stand behind a far jump into compatibility mode (PROLOGUE_32)
+   * @param segmented whether those have segments with limits and types of all kinds, and operands near the limits
+   */
+  constructor(seed: number, forms: readonly Form[] = exercisedForms(), codeSize: 64 | 32 = 64, segmented = false) {
     this.#random = new Random(seed);
     this.#forms = forms;
     this.#codeSize = codeSize;
+    this.#segmented = segmented;
   }
 
   /** The next case: forms in turn, everything else random. */
@@ -107,17 +133,29 @@ export class CaseGenerator {
   /** Registers are 32 bits wide there: what upper halves a change of mode leaves is undefined. */
   #lineBehindPrologue(id: number, code: Uint8Array): string {
     this.#registers = this.#registers.map((value, index) => (index < 8 ? BigInt.asUintN(32, value) : 0n));
-    this.#stores.push(
-      `m=${FAR_POINTER.toString(16)}:${hexadecimal(little(BigInt(CODE_PAGE + 0x807) | (0x23n << 32n), 6))}`,
-    );
-    return this.#line(id, Uint8Array.from([...PROLOGUE_32, ...code]));
+    const { selector, base } = this.#segmented ? this.#code : { selector: 0x23, base: 0 };
+    const start = CODE_PAGE + 0x800 + INTO_COMPATIBILITY_MODE.length - base;
+    const pointer = little(BigInt(start) | (BigInt(selector) << 32n), 6);
+    this.#stores.push(`m=${FAR_POINTER.toString(16)}:${hexadecimal(pointer)}`);
+    if (!this.#segmented) return this.#line(id, Uint8Array.from([...PROLOGUE_32, ...code]));
+    const [ds, es, ss] = this.#data as [LocalSegment, LocalSegment, LocalSegment];
+    const [dataOrNone, extraOrNone] = [ds, es].map((each) => (this.#random.chance(0.03) ? 0 : each.selector));
+    const prologue = segmentedPrologue([dataOrNone!, extraOrNone!, ss.selector], this.#registers[RSP]!);
+    this.#registers[RSP] = BigInt(DATA + 0x1000);
+    return this.#line(id, Uint8Array.from([...prologue, ...code]));
   }
 
   #build(form: Form): Uint8Array {
     const random = this.#random;
     const encoding = parseEncoding(form);
     this.#registers = Array.from({ length: 16 }, () => random.integer());
-    this.#registers[RSP] = BigInt(DATA + 0x1000 + 8 * random.below(16));
+    if (this.#segmented) {
+      this.#code = random.pick(CODE_SEGMENTS);
+      this.#data = [random.pick(DATA_SEGMENTS), random.pick(DATA_SEGMENTS), random.pick(STACK_SEGMENTS)];
+    }
+    this.#registers[RSP] = this.#segmented
+      ? BigInt(random.chance(0.5) ? this.#offset(8) : 0x2100 + 8 * random.below(16))
+      : BigInt(DATA + 0x1000 + 8 * random.below(16));
     this.#prefixes = [];
     this.#stores = [];
     this.#fields = [`fl=${(0x202 | (random.bits() & 0x8d5) | (random.chance(0.2) ? 0x400 : 0)).toString(16)}`];
@@ -169,9 +207,7 @@ export class CaseGenerator {
         choice.push(random.pick([0xf2, 0xf3]));
     } else if (form.encoding.startsWith('NFx') && random.chance(0.3)) choice.push(0x66);
     if (/^F[23] /.test(form.encoding) && random.chance(0.05)) choice.push(0x66);
-    // Outside 64-bit mode our engines do not check what kind of segment an operand is in: CS would have to refuse writes.
-    if (random.chance(0.06))
-      choice.push(random.pick(this.#codeSize === 64 ? [0x26, 0x2e, 0x36, 0x3e] : [0x26, 0x36, 0x3e]));
+    if (random.chance(this.#segmented ? 0.3 : 0.06)) choice.push(random.pick([0x26, 0x2e, 0x36, 0x3e]));
     this.#prefixes = choice;
   }
 
@@ -197,11 +233,9 @@ export class CaseGenerator {
       this.#registers[RSP] = pointer(8);
     }
     if ((mnemonic === 'JMP' || mnemonic === 'CALL') && random.chance(0.8)) {
-      this.#registers = this.#registers.map((value, index) =>
-        index === RSP ? value : BigInt(CODE_PAGE + random.below(0x1000)),
-      );
+      this.#registers = this.#registers.map((value, index) => (index === RSP ? value : this.#target()));
     }
-    if (mnemonic === 'RET') this.#store(this.#registers[RSP]!, little(BigInt(CODE_PAGE + random.below(0x1000)), 8));
+    if (mnemonic === 'RET') this.#store(this.#registers[RSP]!, little(this.#target(), 8));
     if (mnemonic === 'POP' && form.operands[0]!.method === 'fixed') {
       this.#store(this.#registers[RSP]!, little(BigInt(random.pick(SELECTORS)), 4));
     }
@@ -226,7 +260,7 @@ export class CaseGenerator {
   #farFrame(form: Form): void {
     const random = this.#random;
     const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
-    const selector = random.chance(0.8) ? this.#codeSelector : random.pick(CODE_SELECTORS);
+    const selector = random.chance(0.8) ? this.#codeSelector : this.#anySelector();
     const flags = 0x202 | (random.bits() & 0xcd5);
     const target = CODE_PAGE + random.below(0x1000);
     const stack = DATA + 0x1000 + 8 * random.below(64);
@@ -235,6 +269,19 @@ export class CaseGenerator {
         ? [target, selector]
         : [target, selector, flags, stack, random.chance(0.8) ? 0x2b : 0x33];
     this.#store(this.#registers[RSP]!, Uint8Array.from(frame.flatMap((value) => [...little(BigInt(value), size)])));
+  }
+
+  /** A selector for CS that need not be good. From limited segments none of 64-bit code, whose stack is another. */
+  #anySelector(): number {
+    const choices = this.#segmented
+      ? [...CODE_SEGMENTS, ...DATA_SEGMENTS].map(({ selector }) => selector)
+      : CODE_SELECTORS;
+    return this.#random.pick(choices);
+  }
+
+  /** Where a near branch may go: somewhere in the code page. */
+  #target(): bigint {
+    return BigInt(CODE_PAGE - (this.#segmented ? this.#code.base : 0) + this.#random.below(0x1000));
   }
 
   /** The selector of user code of the mode that the instruction is in. */
@@ -287,6 +334,7 @@ export class CaseGenerator {
   /** An address for `width` bytes: in the window, at its edges, in the read-only page, unmapped, or not canonical. */
   #address(width: number): number | bigint {
     const random = this.#random;
+    if (this.#segmented) return this.#offset(width);
     const choice = this.#codeSize === 32 && this.#random.chance(0.1) ? 41 : random.below(40);
     if (choice === 0) return READ_ONLY - random.below(width + 1);
     if (choice === 1) return DATA_END - random.below(width + 1);
@@ -300,7 +348,18 @@ export class CaseGenerator {
     return choice < 28 ? address & -16 : address;
   }
 
-  #store(address: bigint, bytes: Uint8Array): void {
+  /** An offset for `width` bytes, mostly at the limit of one of the case's data segments. */
+  #offset(width: number): number {
+    const random = this.#random;
+    const { limit, flags } = random.pick(this.#data);
+    const bytes = flags & 8 ? limit * 0x1000 + 0xfff : limit;
+    const edge = bytes + 1 - random.below(width + 2) + random.below(2) * random.below(width);
+    const inside = 0x200 + random.below(0x3000);
+    return random.pick([edge, edge, inside, inside & -16, 0x1_0000 - random.below(width + 2), random.below(width)]);
+  }
+
+  #store(offset: bigint, bytes: Uint8Array): void {
+    const address = this.#segmented ? offset + BigInt(DATA) : offset;
     if (address >= BigInt(DATA) && address + BigInt(bytes.length) <= BigInt(READ_ONLY)) {
       this.#stores.push(`m=${address.toString(16)}:${hexadecimal(bytes)}`);
     }
@@ -428,13 +487,13 @@ export class CaseGenerator {
       }
     } else if (mnemonic === 'JMPF' || mnemonic === 'CALLF') {
       const size = this.#rex & 8 ? 8 : this.#prefixes.includes(0x66) ? 2 : 4;
-      const selector = random.chance(0.6) ? this.#codeSelector : random.pick(CODE_SELECTORS);
+      const selector = random.chance(0.6) ? this.#codeSelector : this.#anySelector();
       this.#store(
         target,
         Uint8Array.from([...little(BigInt(CODE_PAGE + random.below(4096)), size), ...little(BigInt(selector), 2)]),
       );
     } else if (mnemonic === 'JMP' || mnemonic === 'CALL') {
-      this.#store(target, little(BigInt(CODE_PAGE + random.below(4096)), 8));
+      this.#store(target, little(this.#target(), 8));
     } else if (
       /^(LSS|LFS|LGS)$/.test(mnemonic) ||
       form.operands.some(({ method, type }) => method === 'S' || type === 'vw')
@@ -465,12 +524,15 @@ export class CaseGenerator {
     const random = this.#random;
     if (form.operands.some(({ method }) => method === 'A')) {
       const offset = little(BigInt(CODE_PAGE + random.below(0x1000)), this.#prefixes.includes(0x66) ? 2 : 4);
-      return [...offset, ...little(BigInt(random.chance(0.6) ? this.#codeSelector : random.pick(CODE_SELECTORS)), 2)];
+      return [...offset, ...little(BigInt(random.chance(0.6) ? this.#codeSelector : this.#anySelector()), 2)];
     }
     return immediates.flatMap((operand) => {
       const size = operand.method === 'J' && operand.type === 'z' ? 4 : this.#immediateBytes(operand);
-      if (operand.method === 'J')
-        return [...little(BigInt(size === 1 ? random.below(256) - 128 : random.below(0x1000) - 0x800), size)];
+      if (operand.method === 'J') {
+        const distance = size === 1 ? random.below(256) - 128 : random.below(0x1000) - 0x800;
+        // The bytes of a prologue with any selectors may mean anything, also what leaves flags undefined.
+        return [...little(BigInt(this.#segmented ? Math.abs(distance) : distance), size)];
+      }
       if (form.mnemonic === 'INT') return [random.pick([0, 1, 3, 4, 13, 14, 32, 33, 255])];
       if (form.mnemonic === 'ENTER')
         return operand.type === 'w' ? [...little(BigInt(random.below(64) * 8), 2)] : [random.below(40)];

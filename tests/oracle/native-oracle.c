@@ -3,7 +3,7 @@
  *
  * Input fields, separated by spaces, all numbers hexadecimal without 0x:
  *   id=N            decimal tag, echoed
- *   code=HEX        1 to 32 instruction bytes (one or several instructions)
+ *   code=HEX        1 to 48 instruction bytes (one or several instructions)
  *   at=A            address of the first byte, default 10000800 (code page 10000000-10000fff; 10001000 is unmapped)
  *   rax= .. r15=    default 0, rsp=20001000
  *   fl=             status flags, DF and AC; default 202
@@ -15,6 +15,7 @@
  *   step=1          single-step with TF instead of running on to an INT3 behind the code (default 0)
  * Memory: 20000000-20003fff read and write, byte i = (i*157 + (i>>8)*59 + 7) & 255; 20004000-20004fff read only, same
  * formula; nothing else that a case should touch is mapped. All of it is as new for each case.
+ * Segments: those of a Linux process, and an LDT (install_segments) for code that goes into compatibility mode.
  *
  * Output: id=N v=V [err=E [cr2=A]] rip=A, then only what changed: registers, fl (always), fs, gs, fcw, fsw, ftw, mxcsr,
  * stN, xN, yN, m=ADDR:HEX
@@ -30,6 +31,7 @@
  * not fault.
  */
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
@@ -63,7 +65,7 @@ enum {
   READ_ONLY_BYTES = 0x1000,
   SIGNAL_STACK_BYTES = 1 << 18,
   BATCH = 256,
-  MAX_CODE = 32,
+  MAX_CODE = 48,
   MAX_STORES = 8,
   MAX_CHANGES = 16,
   MAX_CHANGE_BYTES = 128,
@@ -369,6 +371,34 @@ static void map_at(u64 address, size_t bytes, int protection) {
   if (mmap((void *)address, bytes, protection, flags, -1, 0) == MAP_FAILED) _exit(9);
 }
 
+/* The LDT, from selector 0fh on, as src/debugger/cases/local-segments.ts has it. Without modify_ldt it stays empty. */
+static void install_segments(void) {
+  enum { DATA_SEGMENT = 0, EXPAND_DOWN = 1, CODE_SEGMENT = 2 };
+  static const struct {
+    u32 base, limit;
+    u8 contents, restricted, big, pages;
+  } segments[] = {
+      {DATA, 0x3fff, DATA_SEGMENT, 0, 1, 0}, {DATA, 0x4fff, DATA_SEGMENT, 1, 1, 0},
+      {DATA, 0x1fff, EXPAND_DOWN, 0, 1, 0},  {DATA, 0x1fff, EXPAND_DOWN, 0, 0, 0},
+      {DATA, 0x0fff, EXPAND_DOWN, 1, 1, 0},  {DATA, 0x2fff, CODE_SEGMENT, 0, 1, 0},
+      {DATA, 0x3fff, DATA_SEGMENT, 0, 0, 0}, {DATA, 2, DATA_SEGMENT, 0, 1, 1},
+      {0, 0xfffff, CODE_SEGMENT, 1, 1, 1},   {0, 0x10000, CODE_SEGMENT, 0, 1, 1},
+      {CODE, 0x828, CODE_SEGMENT, 0, 1, 0},  {CODE, 0xfff, CODE_SEGMENT, 0, 0, 0},
+  };
+  for (u32 i = 0; i < sizeof segments / sizeof *segments; i++) {
+    struct user_desc descriptor = {
+        .entry_number = i + 1,
+        .base_addr = segments[i].base,
+        .limit = segments[i].limit,
+        .seg_32bit = segments[i].big,
+        .contents = segments[i].contents,
+        .read_exec_only = segments[i].restricted,
+        .limit_in_pages = segments[i].pages,
+    };
+    if (system_call(SYS_modify_ldt, 1, (long)&descriptor, sizeof descriptor, 0, 0, 0)) return;
+  }
+}
+
 static void run_child(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   stack_t stack = {.ss_sp = signal_stack, .ss_size = SIGNAL_STACK_BYTES};
@@ -385,6 +415,7 @@ static void run_child(void) {
   mprotect((u8 *)(u64)DATA + DATA_BYTES, READ_ONLY_BYTES, PROT_READ);
   struct itimerval timer = {{0, 25000}, {0, 25000}};
   setitimer(ITIMER_PROF, &timer, 0);
+  install_segments();
   forbid_system_calls();
   __asm__ volatile("int3");
   _exit(8);

@@ -32,6 +32,13 @@ export class NativeOracle {
     return answers;
   }
 
+  /** Whether the host lets processes have segments of their own: LSL of the first finds one. */
+  get hasLocalSegments(): boolean {
+    const ZF = 0x40;
+    const answer = this.run(['id=0 code=0f03c1 rcx=f'])[0]!;
+    return (Number.parseInt(/ fl=([0-9a-f]+)/.exec(answer)![1]!, 16) & ZF) !== 0;
+  }
+
   dispose(): void {
     rmSync(this.#folder, { recursive: true });
   }

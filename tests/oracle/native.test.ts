@@ -10,11 +10,12 @@ import {
   exercisedForms32,
   type GeneratedCase,
   PROLOGUE_32,
+  SEGMENTED_PROLOGUE_BYTES,
 } from './native-generator.ts';
 import { NativeOracle } from './native-process.ts';
 import { nativeHost, tool } from './tools.ts';
 
-const BATCHES = 12;
+const BATCHES = 14;
 const BATCH = 20_000;
 /** Differences shown; each names its case. */
 const SHOWN = 10;
@@ -26,27 +27,33 @@ const available = gcc.present && host.present;
 interface Batch {
   readonly seed: number;
   readonly codeSize: 64 | 32;
+  readonly segments: 'flat' | 'limited';
 }
 
-/** Ten batches of 64-bit code, two of 32-bit code in compatibility mode. */
+/** Ten batches of 64-bit code, four of 32-bit code in compatibility mode, two of them with segments that have limits. */
 const batches = Array.from(
   { length: BATCHES },
-  (_, index): Batch => ({ seed: index + 1, codeSize: index < 10 ? 64 : 32 }),
+  (_, index): Batch => ({
+    seed: index + 1,
+    codeSize: index < 10 ? 64 : 32,
+    segments: index < 12 ? 'flat' : 'limited',
+  }),
 );
 
-function generate({ seed, codeSize }: Batch): GeneratedCase[] {
-  const generator = new CaseGenerator(seed, codeSize === 64 ? exercisedForms() : exercisedForms32(), codeSize);
+function generate({ seed, codeSize, segments }: Batch): GeneratedCase[] {
+  const forms = codeSize === 64 ? exercisedForms() : exercisedForms32();
+  const generator = new CaseGenerator(seed, forms, codeSize, segments === 'limited');
   return Array.from({ length: BATCH }, () => generator.next());
 }
 
 /** Differences between two lists of answers, a line each with the command that shows it. */
 function compare(
-  { codeSize }: Batch,
+  { codeSize, segments }: Batch,
   cases: readonly GeneratedCase[],
   expected: readonly string[],
   actual: readonly string[],
 ): string[] {
-  const prologue = codeSize === 64 ? 0 : PROLOGUE_32.length;
+  const prologue = codeSize === 64 ? 0 : segments === 'flat' ? PROLOGUE_32.length : SEGMENTED_PROLOGUE_BYTES;
   return cases.flatMap(({ line, form }, index) => {
     const found = difference(line, expected[index]!, actual[index]!, prologue);
     return found ? [`${form.name}: ${found}\n  ${reproduction(line)}`] : [];
@@ -60,14 +67,15 @@ function answers(machine: CaseMachine, cases: readonly GeneratedCase[]): string[
   });
 }
 
-const title = `the interpreter does the same: ${BATCH} cases of seed $seed in $codeSize-bit code`;
+const title = `the interpreter does the same: ${BATCH} cases of seed $seed in $codeSize-bit code, $segments segments`;
 const interpreter = new CaseMachine((options) => new Cpu(options));
 
 describe.skipIf(!available)(gcc.title(host.title("instructions on the host's processor")), () => {
   const native = available ? new NativeOracle() : undefined;
   afterAll(() => native?.dispose());
 
-  it.each(batches)(title, { timeout: 300_000 }, (batch) => {
+  it.for(batches)(title, { timeout: 300_000 }, (batch, { skip }) => {
+    skip(batch.segments === 'limited' && !native!.hasLocalSegments, 'the host has no modify_ldt');
     const cases = generate(batch);
     const expected = native!.run(cases.map(({ line }) => line));
     const differences = compare(batch, cases, expected, answers(interpreter, cases));

@@ -1,4 +1,4 @@
-import { DecodeError, type Decoder } from '../decode/decoder.ts';
+import { DecodeError, type Decoder, MAX_LENGTH } from '../decode/decoder.ts';
 import { type CodeSize, Instruction } from '../decode/instruction.ts';
 import { CODE_GRANULES, JUMP_CACHE, MODE, RECORD_ARENA, RECORD_ARENA_BYTES } from '../layout.ts';
 import type { CpuState } from '../state.ts';
@@ -30,7 +30,9 @@ export class CodePage {
   readonly mode: number;
   /** RIP of the page's first byte, as a signed number: RIPs are canonical, so it is exact. */
   readonly ripBase: number;
-  /** How many bytes of the page lie within the limit of CS, from its start. */
+  /** The last RIP that may be fetched: the limit of CS; infinity in 64-bit mode. */
+  readonly limit: number;
+  /** How many bytes of the page that allows, from its start. */
   readonly usable: number;
   /** Record of the instruction at each offset, 0 for none. */
   readonly entries = new Int32Array(PAGE);
@@ -38,11 +40,12 @@ export class CodePage {
   /** Runs that go on in another page: not in `entries`, as they are only right while both pages stay mapped. */
   readonly crossing = new Map<number, Run>();
 
-  constructor(physicalPage: number, mode: number, ripBase: number, usable: number) {
+  constructor(physicalPage: number, mode: number, ripBase: number, limit: number) {
     this.physicalPage = physicalPage;
     this.mode = mode;
     this.ripBase = ripBase;
-    this.usable = usable;
+    this.limit = limit;
+    this.usable = Math.min(limit + 1 - ripBase, PAGE);
   }
 }
 
@@ -90,18 +93,18 @@ export class CodeCache {
 
   /**
    * @param ripBase RIP of the page's first byte @param mode decode-relevant bits of the mode word
-   * @param usable bytes of it within the limit of CS, up to 4096
+   * @param limit the last RIP that may be fetched, infinity for any
    */
-  page(physicalPage: number, ripBase: number, mode: number, usable: number): CodePage {
+  page(physicalPage: number, ripBase: number, mode: number, limit: number): CodePage {
     let pages = this.#pages.get(physicalPage);
     if (pages === undefined) {
       pages = [];
       this.#pages.set(physicalPage, pages);
     }
     for (const page of pages) {
-      if (page.ripBase === ripBase && page.mode === mode && page.usable === usable) return page;
+      if (page.ripBase === ripBase && page.mode === mode && page.limit === limit) return page;
     }
-    const page = new CodePage(physicalPage, mode, ripBase, usable);
+    const page = new CodePage(physicalPage, mode, ripBase, limit);
     pages.push(page);
     return page;
   }
@@ -189,9 +192,7 @@ export class CodeCache {
     if (length !== DecodeError.Incomplete) return length;
     if (page.usable < PAGE) return BEYOND_LIMIT;
     const physical = this.#source.fetchBehind(page, PAGE);
-    return physical < 0
-      ? UNFETCHABLE
-      : this.#decodeAcross(base + offset, PAGE - offset, physical, codeSize, instruction);
+    return physical < 0 ? UNFETCHABLE : this.#decodeAcross(page, offset, physical, instruction);
   }
 
   #build(page: CodePage, start: number): number {
@@ -213,7 +214,7 @@ export class CodeCache {
         const physical = this.#source.fetchBehind(page, PAGE);
         if (physical < 0) return 0;
         secondPage = Math.floor(physical / PAGE);
-        length = this.#decodeAcross(base + offset, PAGE - offset, physical, codeSize, instruction);
+        length = this.#decodeAcross(page, offset, physical, instruction);
       }
       const goesOn = length > 0 ? writer.add(instruction, offset, length) : writer.addUndecodable(offset, length);
       offset += Math.max(length, 1);
@@ -225,12 +226,15 @@ export class CodeCache {
     return first;
   }
 
-  #decodeAcross(at: number, available: number, physical: number, codeSize: CodeSize, instruction: Instruction): number {
+  /** @param physical where the instruction goes on */
+  #decodeAcross(page: CodePage, offset: number, physical: number, instruction: Instruction): number {
     const ram = this.#state.guestRam;
-    this.#bytes.set(ram.subarray(at, at + available));
-    this.#bytes.set(ram.subarray(physical, physical + 15), available);
-    const length = this.#decoder.decode(this.#bytes, 0, 15, codeSize, instruction);
-    return length === DecodeError.Incomplete ? DecodeError.TooLong : length;
+    const base = page.physicalPage * PAGE;
+    this.#bytes.set(ram.subarray(base + offset, base + PAGE));
+    this.#bytes.set(ram.subarray(physical, physical + MAX_LENGTH), PAGE - offset);
+    const available = Math.min(MAX_LENGTH, page.limit + 1 - page.ripBase - offset);
+    const length = this.#decoder.decode(this.#bytes, 0, available, this.#codeSize(page.mode), instruction);
+    return length === DecodeError.Incomplete ? BEYOND_LIMIT : length;
   }
 
   #keep(run: Run): void {

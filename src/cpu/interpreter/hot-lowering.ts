@@ -163,6 +163,7 @@ export function mayGiveUp(program: Program): boolean {
 
 /** @returns whether a program can be an arm: it calls for no shared function */
 export function fitsArm(program: Program, noFlags: boolean): boolean {
-  const calls = ({ kind }: Statement) => kind === 'statusFlags' || kind === 'bulk' || kind === 'operandSegment';
+  const calls = ({ kind }: Statement) =>
+    kind === 'statusFlags' || kind === 'bulk' || kind === 'operandSegment' || kind === 'segmentAddress';
   return !some(prune(program.statements, noFlags, new Set()), calls);
 }

@@ -5,6 +5,7 @@ import type {
   Bits,
   InstructionNode,
   Node,
+  OperandAccess,
   Program,
   RegisterReference,
   Statement,
@@ -115,11 +116,13 @@ export class Lowering extends ProgramLowering {
     return 0;
   }
 
-  protected operandAddress(offsetOnly: boolean): void {
+  protected operandAddress(access: OperandAccess | undefined): void {
     const { code } = this;
     const { record, functions } = this.#to;
     if (this.#options.addressing === 'general') {
-      code.get(record).call(offsetOnly ? functions.operandOffset : functions.operandAddress);
+      code.get(record);
+      if (access === undefined) code.call(functions.operandOffset);
+      else code.i32(access.bytes).i32(Number(access.write)).call(functions.operandAddress);
       return;
     }
     code.get(record).load('i32', 32, R.BASE).load('i64', 64);
@@ -127,6 +130,15 @@ export class Lowering extends ProgramLowering {
     if (this.#options.addressing === 'base') return;
     code.get(record).load('i32', 32, R.INDEX).load('i64', 64);
     code.get(record).load('i64', 32, R.SCALE).op('i64.shl').op('i64.add');
+  }
+
+  protected segmentAddress({ segment, offset, bytes, write }: Extract<Statement, { kind: 'segmentAddress' }>): void {
+    const { code } = this;
+    if (segment === undefined) code.get(this.#to.record).load('i32', 8, R.SEGMENT).i32(SEGMENT_BYTES).op('i32.mul');
+    else code.i32(segment * SEGMENT_BYTES);
+    this.value(offset);
+    this.value(bytes);
+    code.i32(Number(write)).call(this.#to.functions.segmentAddress);
   }
 
   protected operandSegment(): void {

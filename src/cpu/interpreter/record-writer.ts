@@ -151,7 +151,8 @@ export class RecordWriter {
     const key = instruction.form * 2 + Number(instruction.memory);
     const form = CANONICAL_FORM[key]!;
     const facts = FACTS[form]!;
-    const variant = this.#variantOf(instruction, form, facts, ALIAS_CHANGES[key]!);
+    const leavesSegment = facts.branch && this.#target(instruction, offset + length) > this.#page.limit;
+    const variant = leavesSegment ? -1 : this.#variantOf(instruction, form, facts, ALIAS_CHANGES[key]!);
     this.#crossing = offset + length > PAGE;
     if (this.breakpoints.size > 0 && !this.#plain) this.#breakpoint(offset);
     if (facts.conditional && this.#fuse(variant, instruction, offset + length)) return true;

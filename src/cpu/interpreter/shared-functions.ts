@@ -7,12 +7,14 @@ import {
   SEGMENT_BASE,
   SEGMENT_BYTES,
   SEGMENT_LIMIT,
+  SEGMENT_VIOLATION,
   SEGMENTS,
   TLB_SLOW_CODE,
 } from '../layout.ts';
 import { Context } from '../semantics/context.ts';
 import { evenCondition, statusFlags } from '../semantics/flags.ts';
 import type { I32 } from '../semantics/nodes.ts';
+import { Attributes } from '../system/descriptors.ts';
 import { Code } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import type { ValueType } from '../wasm/operators.ts';
@@ -33,7 +35,10 @@ export interface SharedFunctions {
   readonly modify: number;
   /** (record) -> i64 */
   readonly operandOffset: number;
+  /** (record, bytes, write) -> i64, SEGMENT_VIOLATION where the segment forbids the access */
   readonly operandAddress: number;
+  /** (segment in bytes from SEGMENTS, offset i64, bytes i64, write) -> i64, likewise; outside 64-bit mode only */
+  readonly segmentAddress: number;
   /** () -> i32 */
   readonly statusFlags: number;
   /** () -> i32, for the even condition codes */
@@ -63,9 +68,6 @@ export interface Imports {
 
 export const DEVICE_HOST = 1;
 const ALIGNMENT_CHECK = 17;
-/** Not canonical in any mode: stands for an offset beyond its segment's limit. */
-export const LIMIT_VIOLATION = -(1n << 63n);
-
 export function declareImports(module: ModuleBuilder): Imports {
   return {
     fill: module.import('fill', ['i32', 'i32', 'i32', 'i32'], ['i32']),
@@ -347,50 +349,48 @@ class Builder {
     });
   }
 
-  /** Outside 64-bit mode the limit is checked for the first byte; a null segment has no valid offset. */
-  operandAddress(operandOffset: number): number {
-    const UNUSABLE = 1 << 16;
-    const CODE_SEGMENT = 8;
-    const EXPAND_DOWN = 4;
-    return this.define(['i32'], ['i64'], (code) => {
-      const [offset, segment, attributes, beyond] = [
-        code.local('i64'),
-        code.local('i32'),
-        code.local('i32'),
-        code.local('i32'),
-      ];
-      code.get(0).call(operandOffset).set(offset);
+  operandAddress(operandOffset: number, segmentAddress: number): number {
+    return this.define(['i32', 'i32', 'i32'], ['i64'], (code) => {
+      const segment = code.local('i32');
       code.get(0).load('i32', 8, R.SEGMENT).i32(SEGMENT_BYTES).op('i32.mul').set(segment);
       code.get(0).load('i32', 8, R.ADDRESSING_KIND).i32(R.ADDRESSING.bits32In64).op('i32.le_u').if();
+      code.get(segment).load('i64', 64, SEGMENTS + SEGMENT_BASE);
+      code.get(0).call(operandOffset).op('i64.add').return().end();
+      code.get(segment).get(0).call(operandOffset).get(1).op('i64.extend_i32_u').get(2).call(segmentAddress);
+    });
+  }
+
+  /** Type checks are protected mode's, limits everyone's outside 64-bit mode (SDM vol. 3A 5.3 and 5.4). */
+  segmentAddress(): number {
+    const { UNUSABLE, CODE, READABLE, WRITABLE, EXPAND_DOWN, DEFAULT_BIG } = Attributes;
+    return this.define(['i32', 'i64', 'i64', 'i32'], ['i64'], (code) => {
+      const [attributes, last] = [code.local('i32'), code.local('i64')];
+      const violationIf = () => code.if().i64(-SEGMENT_VIOLATION).return().end();
+      const masked = (mask: number, value: number) =>
+        code.get(attributes).i32(mask).op('i32.and').i32(value).op('i32.eq');
       code
-        .get(segment)
-        .load('i64', 64, SEGMENTS + SEGMENT_BASE)
-        .get(offset)
-        .op('i64.add')
-        .return()
-        .end();
-      code
-        .get(segment)
+        .get(0)
         .load('i32', 32, SEGMENTS + SEGMENT_ATTRIBUTES)
         .set(attributes);
+      code.i32(0).load('i32', 32, FIELDS.mode.address).i32(MODE.protected).op('i32.and').if();
+      masked(UNUSABLE, UNUSABLE);
+      masked(CODE | WRITABLE, WRITABLE).op('i32.eqz');
+      masked(CODE | READABLE, CODE);
+      code.get(3).select().op('i32.or');
+      violationIf();
+      code.end();
+      code.get(1).get(2).op('i64.add').i64(1n).op('i64.sub').set(last);
+      const limit = () => code.get(0).load('i64', 32, SEGMENTS + SEGMENT_LIMIT);
+      masked(CODE | EXPAND_DOWN, EXPAND_DOWN).if('i32');
+      code.get(1);
+      limit().op('i64.le_u').get(last).i64(0xffff_ffffn).i64(0xffffn);
+      masked(DEFAULT_BIG, DEFAULT_BIG).select().op('i64.gt_u').op('i32.or').else().get(last);
+      limit().op('i64.gt_u').end();
+      violationIf();
       code
-        .get(offset)
-        .get(segment)
-        .load('i64', 32, SEGMENTS + SEGMENT_LIMIT)
-        .op('i64.gt_u')
-        .set(beyond);
-      code
-        .get(attributes)
-        .i32(CODE_SEGMENT | EXPAND_DOWN)
-        .op('i32.and')
-        .i32(EXPAND_DOWN)
-        .op('i32.eq');
-      code.get(beyond).op('i32.xor');
-      code.get(attributes).i32(UNUSABLE).op('i32.and').op('i32.or').if().i64(LIMIT_VIOLATION).return().end();
-      code
-        .get(segment)
+        .get(0)
         .load('i64', 64, SEGMENTS + SEGMENT_BASE)
-        .get(offset)
+        .get(1)
         .op('i64.add')
         .i64(0xffffffffn)
         .op('i64.and');
@@ -526,6 +526,7 @@ export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): 
   const store = builder.store(resolve, codeCheck, raise);
   const operandOffset = builder.operandOffset();
   const load = builder.load(resolve, raise);
+  const segmentAddress = builder.segmentAddress();
   const functions = {
     load,
     loadVector: builder.loadVector(resolve, load),
@@ -533,7 +534,8 @@ export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): 
     storeVector: builder.storeVector(writable, store),
     modify: builder.modify(resolve, writable, raise),
     operandOffset,
-    operandAddress: builder.operandAddress(operandOffset),
+    operandAddress: builder.operandAddress(operandOffset, segmentAddress),
+    segmentAddress,
     raise,
     bulkCopy: builder.bulkCopy(),
     bulkFill: builder.bulkFill(),

@@ -16,7 +16,20 @@ const ADDRESS_MODES = [
 const STACK_MODES = [64, 32, 16] as const;
 const REPEATS = [0, 0xf2, 0xf3] as const;
 
-const STACK_MNEMONICS = new Set(['PUSH', 'POP', 'CALL', 'RET', 'LEAVE', 'ENTER', 'PUSHA', 'POPA']);
+/** Also JMP: it has no stack, but outside 64-bit mode another limit, and there no stack pointer has 64 bits. */
+const STACK_MNEMONICS = new Set([
+  'PUSH',
+  'POP',
+  'CALL',
+  'RET',
+  'LEAVE',
+  'ENTER',
+  'PUSHA',
+  'POPA',
+  'PUSHF',
+  'POPF',
+  'JMP',
+]);
 const ADDRESS_MNEMONICS = new Set(['LOOP', 'LOOPE', 'LOOPNE', 'JCXZ', 'XLAT']);
 /** Bit tests whose register operand moves the address. */
 const BIT_STRING = /^BT[SRC]?_Ev_Gv$/;

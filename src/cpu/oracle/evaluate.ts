@@ -2,10 +2,18 @@
 import { GuestException } from '../bus.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { FLAG, statusFlags } from '../flags.ts';
-import { FS, MMX_VECTORS, SS, XMM } from '../layout.ts';
-import type { Bits, LocalNode, Node, Program, RegisterReference, Statement } from '../semantics/nodes.ts';
+import { FS, MMX_VECTORS, SEGMENT_VIOLATION, SS, XMM } from '../layout.ts';
+import type {
+  Bits,
+  LocalNode,
+  Node,
+  OperandAccess,
+  Program,
+  RegisterReference,
+  Statement,
+} from '../semantics/nodes.ts';
 import type { CpuState } from '../state.ts';
-import { Attributes } from '../system/descriptors.ts';
+import { segmentAllows } from '../system/operands.ts';
 import { evaluateScalar } from './scalars.ts';
 import { evaluateVector, fromLanes, lanesOf, shuffle } from './vectors.ts';
 
@@ -21,8 +29,6 @@ export interface OracleMemory {
 /** How a program ended: by reaching its end, by a jump (RIP is set), unexecuted for its TypeScript function, or to be run again. */
 export type Outcome = 'next' | 'jumped' | 'leave' | 'restart';
 
-/** Not canonical in any mode: the address of an offset that its segment forbids. */
-const LIMIT_VIOLATION = 1n << 63n;
 const STACK_FAULT = 12;
 const GENERAL_PROTECTION = 13;
 const RSP = 4;
@@ -129,8 +135,14 @@ export class Evaluator {
         else state.u64[statement.address >> 3] = this.#value(statement.value);
         break;
       case 'operandAddress':
-        this.#set(statement.local, this.#operandAddress(statement.offsetOnly));
+        this.#set(statement.local, this.#operandAddress(statement.access));
         break;
+      case 'segmentAddress': {
+        const { segment = this.#instruction.segment, offset, bytes, write } = statement;
+        const address = this.#segmentAddress(segment, this.#value(offset), Number(this.#value(bytes)), write);
+        this.#set(statement.local, address);
+        break;
+      }
       case 'operandSegment':
         this.#set(statement.local, this.#segmentBase(this.#instruction.segment));
         break;
@@ -294,7 +306,7 @@ export class Evaluator {
     return conditions[code >> 1]! !== ((code & 1) !== 0);
   }
 
-  #operandAddress(offsetOnly: boolean): bigint {
+  #operandAddress(access: OperandAccess | undefined): bigint {
     const { addressSize, base, index, scale, displacement, displacementHigh, ripRelative, segment } = this.#instruction;
     const state = this.#state;
     let offset = (BigInt(displacementHigh) << 32n) | BigInt(displacement >>> 0);
@@ -302,17 +314,16 @@ export class Evaluator {
     if (base < 16) offset += state.gpr(base);
     if (index < 16) offset += state.gpr(index) << BigInt(scale);
     offset = BigInt.asUintN(addressSize, offset);
-    if (offsetOnly) return offset;
-    if (!state.mode64 && !this.#withinLimit(segment, offset)) return LIMIT_VIOLATION;
-    return BigInt.asUintN(state.mode64 ? 64 : 32, offset + this.#segmentBase(segment));
+    if (access === undefined) return offset;
+    if (!state.mode64) return this.#segmentAddress(segment, offset, access.bytes, access.write);
+    return BigInt.asUintN(64, offset + this.#segmentBase(segment));
   }
 
-  /** Outside 64-bit mode the first byte's offset must be within the segment's limit, or beyond that of one that expands down. */
-  #withinLimit(segment: number, offset: bigint): boolean {
-    const { attributes, limit } = this.#state.segments[segment]!;
-    if ((attributes & Attributes.UNUSABLE) !== 0) return false;
-    const down = (attributes & (Attributes.CODE | Attributes.EXPAND_DOWN)) === Attributes.EXPAND_DOWN;
-    return offset > BigInt(limit) === down;
+  /** Outside 64-bit mode. */
+  #segmentAddress(segment: number, offset: bigint, bytes: number, write: boolean): bigint {
+    const state = this.#state;
+    if (!segmentAllows(state, segment, offset, bytes, write)) return SEGMENT_VIOLATION;
+    return BigInt.asUintN(32, offset + state.segments[segment]!.base);
   }
 
   /** In 64-bit mode only FS and GS have a base. */

@@ -6,6 +6,7 @@ import { Context, type Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
 import type { Bits, Program } from '../semantics/nodes.ts';
 import { CpuState } from '../state.ts';
+import { leavesSegment } from '../system/instructions/near-branches.ts';
 import { readData, writeData } from '../system/operands.ts';
 import { Access } from '../system/page-walk.ts';
 import { SystemUnit } from '../system/system-unit.ts';
@@ -132,11 +133,12 @@ export class OracleProcessor {
     if (codeSize !== 64 && state.rip > BigInt(state.cs.limit)) throw new GuestException(GENERAL_PROTECTION, 0);
     const linear = codeSize === 64 ? state.rip : BigInt.asUintN(32, state.rip + state.cs.base);
     const first = PAGE - Number(linear & 0xfffn);
+    const allowed = codeSize === 64 ? MAX_LENGTH : Math.min(MAX_LENGTH, state.cs.limit + 1 - Number(state.rip));
     this.#fetched.set(this.#codeBytes(linear, first), 0);
-    let length = this.#decoder.decode(this.#fetched, 0, first, codeSize, this.#instruction);
-    if (length === DecodeError.Incomplete) {
+    let length = this.#decoder.decode(this.#fetched, 0, Math.min(first, allowed), codeSize, this.#instruction);
+    if (length === DecodeError.Incomplete && first < allowed) {
       this.#fetched.set(this.#codeBytes(linear + BigInt(first), PAGE), first);
-      length = this.#decoder.decode(this.#fetched, 0, MAX_LENGTH, codeSize, this.#instruction);
+      length = this.#decoder.decode(this.#fetched, 0, allowed, codeSize, this.#instruction);
     }
     if (length === DecodeError.Undefined) throw new GuestException(INVALID_OPCODE);
     if (length < 0) throw new GuestException(GENERAL_PROTECTION, 0);
@@ -162,7 +164,7 @@ export class OracleProcessor {
     const instruction = this.#instruction;
     const start = state.rip;
     const next = BigInt.asUintN(state.mode64 ? 64 : 32, start + BigInt(instruction.length));
-    const program = this.#program();
+    const program = leavesSegment(state, instruction) ? undefined : this.#program();
     const outcome = program && this.#usable() ? this.#evaluate(program) : 'leave';
     if (outcome === 'jumped') return true;
     if (outcome === 'restart') return false;

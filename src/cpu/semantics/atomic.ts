@@ -48,9 +48,9 @@ const compareAndExchange8: Semantics = (c) => {
   const half = i64.const(32);
   const pair = (high: number, low: number) =>
     c.let(i64.or(i64.shl(c.readRegister(high, 32), half), c.readRegister(low, 32)));
-  const { value, place } = c.loadForWrite(c.operandAddress(), 64, 'operand');
+  const { value, place } = c.loadForWrite(c.operandAddress(64, true), 64, 'operand');
   const equal = c.let(i64.eq(value, pair(RDX, RAX)));
-  c.store(c.operandAddress(), 64, select(pair(RCX, RBX), value, equal), 'operand', place);
+  c.store(c.operandAddress(64, true), 64, select(pair(RCX, RBX), value, equal), 'operand', place);
   c.if(i32.eqz(equal), () => {
     c.writeRegister(RAX, 32, i64.and(value, i64.const(0xffffffffn)));
     c.writeRegister(RDX, 32, i64.shr_u(value, half));
@@ -60,7 +60,7 @@ const compareAndExchange8: Semantics = (c) => {
 
 /** RDX:RAX against 16 aligned bytes, RCX:RBX to replace them. */
 const compareAndExchange16: Semantics = (c) => {
-  const address = c.operandAddress();
+  const address = c.operandAddress(128, true);
   c.raiseIf(isNonzero(i64.and(address, i64.const(15))), GENERAL_PROTECTION, 0);
   const upper = c.let(i64.add(address, i64.const(8)));
   const low = c.loadForWrite(address, 64, 'operand');

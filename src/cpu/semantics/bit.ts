@@ -23,7 +23,7 @@ const bitTest =
     if (c.inMemory(0) && c.variant.form.operands[1]!.method === 'G') {
       const operands = i64.shr_s(c.signed(offset), i64.const(31 - Math.clz32(c.size)));
       const moved = i64.add(c.operandOffset(), i64.mul(operands, i64.const(c.size / 8)));
-      const address = c.linear(c.result(moved, c.variant.addressSize));
+      const address = c.linear(c.result(moved, c.variant.addressSize), c.size, change !== undefined);
       if (!change) {
         setCarry(c, isNonzero(i64.and(c.load(address, c.size, 'operand'), mask)));
         return;

@@ -15,6 +15,7 @@ import {
   SEGMENT_BYTES,
   SEGMENT_LIMIT,
   SEGMENT_SELECTOR,
+  SEGMENT_VIOLATION,
   SEGMENTS,
   SS,
 } from '../layout.ts';
@@ -101,6 +102,8 @@ export class Context {
   readonly #locals: ValueType[] = [];
   readonly #variables = new Set<number>();
   readonly #places = new Map<number, Place>();
+  /** All accesses at the memory operand's address together. */
+  readonly #access = { bytes: 1, write: false };
   #statements: Statement[] = [];
   #address: I64 | undefined;
   #nextPlace = 0;
@@ -198,7 +201,7 @@ export class Context {
   /** As `read`, for an operand that `write` will follow: memory is checked for writing and addressed once. */
   readForWrite(index: number, bits: Bits = this.width(index)): I64 {
     if (!this.inMemory(index)) return this.#read(index, bits, undefined);
-    const place: Place = { id: this.#nextPlace++, address: this.operandAddress(), bits };
+    const place: Place = { id: this.#nextPlace++, address: this.operandAddress(bits, true), bits };
     this.#places.set(index, place);
     return this.#read(index, bits, place.id);
   }
@@ -210,7 +213,7 @@ export class Context {
     if (type === '1') return i64.const(1);
     if (method === 'fixed' && type in SEGMENT_NUMBERS) return this.#selector(SEGMENT_NUMBERS[type]!);
     if (this.inMemory(index)) {
-      const address = this.operandAddress();
+      const address = this.operandAddress(bits, false);
       const aligned = false;
       return this.#bind('i64', (local) => ({ kind: 'load', local, address, bits, access: 'operand', aligned, place }));
     }
@@ -236,7 +239,7 @@ export class Context {
     const { method } = this.#operand(index);
     if (this.inMemory(index)) {
       const place = this.#places.get(index);
-      const address = place?.address ?? this.operandAddress();
+      const address = place?.address ?? this.operandAddress(bits, true);
       const base = { address, bits, value, access: 'operand', aligned: false } as const;
       this.#statements.push({ kind: 'store', ...base, place: place?.id });
     } else if (this.#isMmx(index)) {
@@ -266,7 +269,7 @@ export class Context {
       const register = this.#register(index);
       return this.#bind('v128', (local) => ({ kind: 'readVector', local, register }));
     }
-    const address = this.operandAddress();
+    const address = this.operandAddress(128, false);
     const shared = { address, bits: 128, access: 'operand', aligned, place: undefined } as const;
     return this.#bind('v128', (local) => ({ kind: 'load', local, ...shared }));
   }
@@ -277,8 +280,8 @@ export class Context {
       const register = this.#register(index);
       return this.#bind(type, (local) => ({ kind: 'readVector', local, register }));
     }
-    const address = this.operandAddress();
     const bits: Bits = type === 'i32' || type === 'f32' ? 32 : 64;
+    const address = this.operandAddress(bits, false);
     const shared = { address, bits, access: 'operand', aligned: false, place: undefined } as const;
     return this.#bind(type, (local) => ({ kind: 'load', local, ...shared }));
   }
@@ -293,7 +296,7 @@ export class Context {
       this.#writeMmx(index, extractLane('i64', 'i64x2.extract_lane', value as V128, 0));
     } else if (this.inMemory(index)) {
       const bits: Bits = value.type === 'v128' ? 128 : value.type === 'i32' || value.type === 'f32' ? 32 : 64;
-      const address = this.operandAddress();
+      const address = this.operandAddress(bits, true);
       this.#statements.push({ kind: 'store', address, bits, value, access: 'operand', aligned, place: undefined });
     } else {
       this.#statements.push({ kind: 'writeVector', register: this.#register(index), lane, value });
@@ -310,14 +313,17 @@ export class Context {
     this.#statements.push({ kind: 'writeVector', register: this.#register(index), lane: 0, value: whole });
   }
 
-  /** Linear address of the memory operand, segment base included. */
-  operandAddress(): I64 {
-    this.#address ??= this.#bind('i64', (local) => ({ kind: 'operandAddress', local, offsetOnly: false }));
+  /** Linear address of the memory operand, segment base included, for an access of `bits` there. */
+  operandAddress(bits: number, write: boolean): I64 {
+    const access = this.#access;
+    access.bytes = Math.max(access.bytes, bits / 8);
+    access.write ||= write;
+    this.#address ??= this.#bind('i64', (local) => ({ kind: 'operandAddress', local, access }));
     return this.#address;
   }
   /** The memory operand's offset in its segment, cut to the address size: what LEA loads. */
   operandOffset(): I64 {
-    return this.#bind('i64', (local) => ({ kind: 'operandAddress', local, offsetOnly: true }));
+    return this.#bind('i64', (local) => ({ kind: 'operandAddress', local, access: undefined }));
   }
 
   // Registers by number
@@ -353,26 +359,43 @@ export class Context {
     this.loadForWrite(address, bits, access);
   }
 
-  /** @param offset cut to the address size @returns its linear address in the segment of the (implied) memory operand */
-  linear(offset: I64): I64 {
+  /**
+   * @param offset cut to the address size
+   * @returns its linear address in the segment of the (implied) memory operand, for an access of `bits`
+   */
+  linear(offset: I64, bits: number, write = false): I64 {
+    if (this.#segmented) return this.#segmentAddress(undefined, offset, i64.const(bits / 8), write);
     const base = this.#bind('i64', (local) => ({ kind: 'operandSegment', local }));
-    return this.#segmented(base, offset);
+    return this.let(i64.add(base, offset));
   }
   /** @param offset cut to the address size @returns its linear address in ES, which string instructions cannot override */
-  linearInEs(offset: I64): I64 {
-    return this.#segmented(this.segmentBase(ES), offset);
-  }
-  #segmented(base: I64, offset: I64): I64 {
-    return this.let(this.wrapLinear(i64.add(base, offset)));
-  }
-  /** Linear addresses have 32 bits outside 64-bit mode. */
-  wrapLinear(address: I64): I64 {
-    return this.variant.stackSize === 64 ? address : truncate(address, 32);
+  linearInEs(offset: I64, bits: number, write = false): I64 {
+    return this.#segmented ? this.#segmentAddress(ES, offset, i64.const(bits / 8), write) : this.let(offset);
   }
 
-  /** @param segment ES to GS @returns its base; in 64-bit mode 0 for all but FS and GS */
+  /**
+   * Whether a segment allows an access of many bytes, without wrapping at the address size.
+   * @param segment undefined for that of the (implied) memory operand
+   * @returns undefined in 64-bit mode, where it always does
+   */
+  segmentAllows(segment: number | undefined, offset: I64, bytes: I64, write: boolean): I32 | undefined {
+    if (!this.#segmented) return undefined;
+    const address = this.#segmentAddress(segment, offset, bytes, write);
+    const end = i64.const(1n << BigInt(this.variant.addressSize));
+    return i32.and(i64.ne(address, i64.const(SEGMENT_VIOLATION)), i64.le_u(i64.add(offset, bytes), end));
+  }
+
+  #segmentAddress(segment: number | undefined, offset: I64, bytes: I64, write: boolean): I64 {
+    return this.#bind('i64', (local) => ({ kind: 'segmentAddress', local, segment, offset, bytes, write }));
+  }
+
+  /** Outside 64-bit mode, as far as the variant tells: all do that address memory without ModRM. */
+  get #segmented(): boolean {
+    return this.variant.stackSize !== 64;
+  }
+
+  /** @param segment FS or GS */
   segmentBase(segment: number): I64 {
-    if (this.variant.stackSize === 64 && segment !== FS && segment !== GS) return i64.const(0);
     const address = SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_BASE;
     return this.#bind('i64', (local) => ({ kind: 'readField', local, address, bytes: 8 }));
   }
@@ -401,6 +424,12 @@ export class Context {
     this.#statements.push({ kind: 'writeField', address, bytes: 8, value });
   }
 
+  /** Limit of CS. */
+  codeLimit(): I64 {
+    const address = SEGMENTS + CS * SEGMENT_BYTES + SEGMENT_LIMIT;
+    return i64.extend_i32_u(this.#bind('i32', (local) => ({ kind: 'readField', local, address, bytes: 4 })));
+  }
+
   /** Stack pointer, cut to its width. */
   stackPointer(): I64 {
     return this.readRegister(RSP, this.variant.stackSize);
@@ -408,19 +437,19 @@ export class Context {
   setStackPointer(value: I64): void {
     this.writeRegister(RSP, this.variant.stackSize, value);
   }
-  /** @param offset a stack pointer value @returns the linear address */
-  stackAddress(offset: I64): I64 {
-    if (this.variant.stackSize === 64) return offset;
-    return this.let(truncate(i64.add(this.segmentBase(SS), truncate(offset, this.variant.stackSize)), 32));
+  /** @param offset a stack pointer value @returns the linear address, for an access of `bits` */
+  stackAddress(offset: I64, bits: number, write: boolean): I64 {
+    if (!this.#segmented) return offset;
+    return this.#segmentAddress(SS, truncate(offset, this.variant.stackSize), i64.const(bits / 8), write);
   }
   push(value: I64, bits: Bits = this.size): void {
     const top = this.result(i64.sub(this.stackPointer(), i64.const(bits / 8)), this.variant.stackSize);
-    this.store(this.stackAddress(top), bits, value, 'stack');
+    this.store(this.stackAddress(top, bits, true), bits, value, 'stack');
     this.setStackPointer(top);
   }
   /** Reads the top of the stack; the caller then moves the pointer with `dropStack`. */
   peekStack(bits: Bits = this.size): I64 {
-    return this.load(this.stackAddress(this.stackPointer()), bits, 'stack');
+    return this.load(this.stackAddress(this.stackPointer(), bits, false), bits, 'stack');
   }
   dropStack(bytes: I64): void {
     this.setStackPointer(truncate(i64.add(this.stackPointer(), bytes), this.variant.stackSize));

@@ -5,6 +5,7 @@ import type {
   InstructionNode,
   LocalNode,
   Node,
+  OperandAccess,
   Program,
   RegisterReference,
   Statement,
@@ -17,6 +18,7 @@ export const BITS: Record<ValueType, number> = { i32: 32, i64: 64, f32: 32, f64:
 type Load = Extract<Statement, { kind: 'load' }>;
 type Store = Extract<Statement, { kind: 'store' }>;
 type Bulk = Extract<Statement, { kind: 'bulk' }>;
+type SegmentAddress = Extract<Statement, { kind: 'segmentAddress' }>;
 
 /**
  * From recorded programs to WebAssembly. Expressions, control flow and the TLB probe are the same for every engine; a subclass binds
@@ -46,10 +48,12 @@ export abstract class ProgramLowering {
   protected abstract writeVector(register: RegisterReference, lane: number, value: Node): void;
   /** Pushes a 64-bit constant of the instruction. */
   protected abstract instructionValue(what: InstructionNode['what']): void;
-  /** Pushes the linear address of the memory operand, or its offset in the segment. */
-  protected abstract operandAddress(offsetOnly: boolean): void;
+  /** Pushes the linear address of the memory operand for an access, or without one its offset in the segment. */
+  protected abstract operandAddress(access: OperandAccess | undefined): void;
   /** Pushes the base of the memory operand's segment. */
   protected abstract operandSegment(): void;
+  /** Pushes the linear address of an access outside 64-bit mode, or SEGMENT_VIOLATION. */
+  protected abstract segmentAddress(statement: SegmentAddress): void;
   /** Pushes a field of the CPU block. */
   protected abstract readField(address: number, bytes: 4 | 8): void;
   protected abstract writeField(address: number, bytes: 4 | 8, value: Node): void;
@@ -136,7 +140,11 @@ export abstract class ProgramLowering {
         this.writeField(statement.address, statement.bytes, statement.value);
         break;
       case 'operandAddress':
-        this.operandAddress(statement.offsetOnly);
+        this.operandAddress(statement.access);
+        this.#bind(statement.local);
+        break;
+      case 'segmentAddress':
+        this.segmentAddress(statement);
         this.#bind(statement.local);
         break;
       case 'operandSegment':

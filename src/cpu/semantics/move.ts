@@ -48,7 +48,7 @@ const moveByteSwapped: Semantics = (c) => c.write(0, c.result(reverseBytes(c.rea
 const translateByte: Semantics = (c) => {
   const bits = c.variant.addressSize;
   const offset = truncate(i64.add(c.readRegister(RBX, bits), c.readRegister(RAX, 8)), bits);
-  c.writeRegister(RAX, 8, c.load(c.linear(offset), 8));
+  c.writeRegister(RAX, 8, c.load(c.linear(offset, 8), 8, 'operand'));
 };
 
 export const MOVE: Record<string, Semantics> = {

@@ -68,6 +68,11 @@ export interface RegisterReference {
 }
 
 export type Bits = 8 | 16 | 32 | 64 | 128;
+/** What an instruction does at its memory operand's address: outside 64-bit mode the segment must allow all of it. */
+export interface OperandAccess {
+  readonly bytes: number;
+  readonly write: boolean;
+}
 /** How a fault on a memory access is reported: #SS for the stack; `operand` decides by base register and segment. */
 export type AccessKind = 'operand' | 'stack' | 'data';
 
@@ -98,8 +103,23 @@ export type Statement =
     }
   | { readonly kind: 'readField'; readonly local: LocalNode; readonly address: number; readonly bytes: 4 | 8 }
   | { readonly kind: 'writeField'; readonly address: number; readonly bytes: 4 | 8; readonly value: Node }
-  /** Binds the linear address of the memory operand, segment base included. */
-  | { readonly kind: 'operandAddress'; readonly local: LocalNode; readonly offsetOnly: boolean }
+  /**
+   * Binds the linear address of the memory operand, segment base included, or SEGMENT_VIOLATION; without `access` its offset in the
+   * segment.
+   */
+  | { readonly kind: 'operandAddress'; readonly local: LocalNode; readonly access: OperandAccess | undefined }
+  /**
+   * Outside 64-bit mode only: binds the linear address of `bytes` at an offset in a segment (undefined: that of the memory operand,
+   * written or implied), or SEGMENT_VIOLATION where it does not allow the access.
+   */
+  | {
+      readonly kind: 'segmentAddress';
+      readonly local: LocalNode;
+      readonly segment: number | undefined;
+      readonly offset: I64;
+      readonly bytes: I64;
+      readonly write: boolean;
+    }
   /** Binds the base of the segment that the instruction's memory operand, written or implied, is in. */
   | { readonly kind: 'operandSegment'; readonly local: LocalNode }
   /**

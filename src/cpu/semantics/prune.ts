@@ -8,6 +8,7 @@ const PURE = new Set([
   'readField',
   'operandAddress',
   'operandSegment',
+  'segmentAddress',
   'condition',
   'statusFlags',
 ]);
@@ -20,6 +21,10 @@ function forEachValue(statement: Statement, visit: (node: Node) => void): void {
     case 'writeVector':
     case 'writeField':
       visit(statement.value);
+      break;
+    case 'segmentAddress':
+      visit(statement.offset);
+      visit(statement.bytes);
       break;
     case 'load':
       visit(statement.address);

@@ -20,7 +20,7 @@ const pop: Semantics = (c) => {
 
 const leave: Semantics = (c) => {
   const frame = c.readRegister(RBP, c.variant.stackSize);
-  const saved = c.load(c.stackAddress(frame), c.size, 'stack');
+  const saved = c.load(c.stackAddress(frame, c.size, false), c.size, 'stack');
   c.writeRegister(RSP, c.variant.stackSize, truncate(i64.add(frame, i64.const(c.size / 8)), c.variant.stackSize));
   c.writeRegister(RBP, c.size, saved);
 };
@@ -34,7 +34,7 @@ const enter: Semantics = (c) => {
   const frame = c.readRegister(RBP, c.size);
   const pushNext = (value: typeof frame) => {
     c.assign(top, truncate(i64.sub(top, bytes), bits));
-    c.store(c.stackAddress(top), c.size, value, 'stack');
+    c.store(c.stackAddress(top, c.size, true), c.size, value, 'stack');
   };
   pushNext(frame);
   const newFrame = c.let(top);
@@ -43,14 +43,14 @@ const enter: Semantics = (c) => {
     const left = c.variable(i64.sub(level, i64.const(1)));
     c.loop(() => {
       c.assign(outer, truncate(i64.sub(outer, bytes), bits));
-      pushNext(c.load(c.stackAddress(outer), c.size, 'stack'));
+      pushNext(c.load(c.stackAddress(outer, c.size, false), c.size, 'stack'));
       c.assign(left, i64.sub(left, i64.const(1)));
       return i64.ne(left, i64.const(0));
     });
   });
   c.if(i64.ne(level, i64.const(0)), () => pushNext(newFrame));
   const bottom = c.let(truncate(i64.sub(top, truncate(c.immediate(), 16)), bits));
-  c.checkWritable(c.stackAddress(bottom), c.size, 'stack');
+  c.checkWritable(c.stackAddress(bottom, c.size, true), c.size, 'stack');
   c.writeRegister(RBP, c.size === 16 ? 16 : bits, newFrame);
   c.setStackPointer(bottom);
 };
@@ -60,7 +60,7 @@ const pushAll: Semantics = (c) => {
   const bytes = c.size / 8;
   for (let register = RAX; register < 8; register++) {
     const slot = c.result(i64.sub(start, i64.const(bytes * (register + 1))), c.variant.stackSize);
-    c.store(c.stackAddress(slot), c.size, c.readRegister(register, c.size), 'stack');
+    c.store(c.stackAddress(slot, c.size, true), c.size, c.readRegister(register, c.size), 'stack');
   }
   c.setStackPointer(truncate(i64.sub(start, i64.const(8 * bytes)), c.variant.stackSize));
 };
@@ -69,7 +69,7 @@ const popAll: Semantics = (c) => {
   const start = c.stackPointer();
   const bytes = c.size / 8;
   const values = Array.from({ length: 8 }, (_, position) =>
-    c.load(c.stackAddress(c.let(i64.add(start, i64.const(bytes * position)))), c.size, 'stack'),
+    c.load(c.stackAddress(c.let(i64.add(start, i64.const(bytes * position))), c.size, false), c.size, 'stack'),
   );
   values.forEach((value, position) => {
     const register = 7 - position;

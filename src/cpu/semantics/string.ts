@@ -3,6 +3,7 @@
  * pause leaves a state from which the same instruction goes on. It pauses after `stringLimit` elements.
  */
 import { FLAG, KIND } from '../flags.ts';
+import { ES } from '../layout.ts';
 import { type Context, i32, i64, isNonzero, RAX, RCX, RDI, RSI, type Semantics, select, truncate } from './context.ts';
 import type { I32, I64 } from './nodes.ts';
 
@@ -20,9 +21,27 @@ class Cursor {
     this.offset = context.variable(context.readRegister(register, context.variant.addressSize));
   }
 
-  /** Linear address: the destination is always in ES, the source where a prefix says. */
-  address(): I64 {
-    return this.#register === RDI ? this.#context.linearInEs(this.offset) : this.#context.linear(this.offset);
+  /** The destination is always in ES, the source where a prefix says. */
+  get #isDestination(): boolean {
+    return this.#register === RDI;
+  }
+
+  /** Linear address. */
+  address(write: boolean): I64 {
+    const { size } = this.#context;
+    if (this.#isDestination) return this.#context.linearInEs(this.offset, size, write);
+    return this.#context.linear(this.offset, size, write);
+  }
+
+  load(): I64 {
+    const context = this.#context;
+    return context.load(this.address(false), context.size, this.#isDestination ? 'data' : 'operand');
+  }
+
+  /** Whether its segment has room for so many elements upward; undefined for 64-bit mode, where it always has. */
+  allows(elements: I64, write: boolean): I32 | undefined {
+    const bytes = i64.mul(elements, i64.const(this.#context.size / 8));
+    return this.#context.segmentAllows(this.#isDestination ? ES : undefined, this.offset, bytes, write);
   }
 
   /** Moves by a number of elements. @param step bytes an element, negative downward */
@@ -72,14 +91,19 @@ function repeat(c: Context, elements: (loop: Loop) => I64, goesOn?: () => I32): 
   );
 }
 
-/** As many elements as `bulk` manages when going upward, else one the ordinary way. */
-function inBulk(c: Context, loop: Loop, bulk: () => I64, one: () => void): I64 {
+/**
+ * As many elements as `bulk` manages when going upward, else one the ordinary way.
+ * @param allowed whether the segments have room for as many as the loop has; undefined for "yes"
+ */
+function inBulk(c: Context, loop: Loop, allowed: () => (I32 | undefined)[], bulk: () => I64, one: () => void): I64 {
   if (c.variant.repeat === 0) {
     one();
     return i64.const(1);
   }
   const done = c.variable(i64.const(0));
-  c.if(loop.upward, () => c.assign(done, bulk()));
+  const conditions = allowed().filter((condition) => condition !== undefined);
+  const possible = conditions.reduce((all, condition) => i32.and(all, condition), loop.upward);
+  c.if(possible, () => c.assign(done, bulk()));
   c.if(i64.eqz(done), () => {
     one();
     c.assign(done, i64.const(1));
@@ -91,13 +115,14 @@ const moveString: Semantics = (c) => {
   const source = new Cursor(c, RSI);
   const destination = new Cursor(c, RDI);
   repeat(c, (loop) => {
-    const from = source.address();
-    const to = destination.address();
+    const from = source.address(false);
+    const to = destination.address(true);
     const done = inBulk(
       c,
       loop,
+      () => [source.allows(loop.room, false), destination.allows(loop.room, true)],
       () => c.bulk(to, from, undefined, loop.room, c.size),
-      () => c.store(to, c.size, c.load(from, c.size)),
+      () => c.store(to, c.size, c.load(from, c.size, 'operand')),
     );
     source.move(done, loop.step);
     destination.move(done, loop.step);
@@ -109,10 +134,11 @@ const storeString: Semantics = (c) => {
   const value = c.readRegister(RAX, c.size);
   const destination = new Cursor(c, RDI);
   repeat(c, (loop) => {
-    const to = destination.address();
+    const to = destination.address(true);
     const done = inBulk(
       c,
       loop,
+      () => [destination.allows(loop.room, true)],
       () => c.bulk(to, undefined, value, loop.room, c.size),
       () => c.store(to, c.size, value),
     );
@@ -124,7 +150,7 @@ const storeString: Semantics = (c) => {
 const loadString: Semantics = (c) => {
   const source = new Cursor(c, RSI);
   repeat(c, ({ step }) => {
-    c.writeRegister(RAX, c.size, c.load(source.address(), c.size));
+    c.writeRegister(RAX, c.size, source.load());
     source.move(i64.const(1), step);
     return i64.const(1);
   });
@@ -141,8 +167,8 @@ const compareString =
     repeat(
       c,
       ({ step }) => {
-        const a = source ? c.load(source.address(), c.size) : accumulator;
-        const b = c.load(destination.address(), c.size);
+        const a = source ? source.load() : accumulator;
+        const b = destination.load();
         source?.move(i64.const(1), step);
         destination.move(i64.const(1), step);
         c.setFlags(KIND.SUB, a, b);

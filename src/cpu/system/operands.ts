@@ -2,7 +2,7 @@
 
 import { GuestException } from '../bus.ts';
 import { byteRegister, HIGH_BYTE_REGISTERS, type Instruction, NO_REGISTER } from '../decode/instruction.ts';
-import { CS, FS, GPR, GS, MODE, SS } from '../layout.ts';
+import { FS, GPR, GS, MODE, SS } from '../layout.ts';
 import type { CpuState, Segment } from '../state.ts';
 import { isCanonical } from './addresses.ts';
 import { Attributes } from './descriptors.ts';
@@ -37,11 +37,14 @@ export function effectiveAddress(system: SystemUnit, instruction: Instruction): 
   return BigInt.asUintN(instruction.addressSize, address);
 }
 
+/** What an access does; undefined when it only uses the address, for which a segment of any type serves. */
+type IsWrite = boolean | undefined;
+
 /**
  * Linear address of `bytes` at an offset in a segment.
  * @throws GuestException #GP(0), or #SS(0) for SS, where the segment or canonical form forbids the access
  */
-export function linearAddress(state: CpuState, index: number, offset: bigint, bytes: number, write: boolean): bigint {
+export function linearAddress(state: CpuState, index: number, offset: bigint, bytes: number, write: IsWrite): bigint {
   const segment = state.segments[index] as Segment;
   const fault = index === SS ? stackFault : generalProtection;
   if (state.mode64) {
@@ -51,24 +54,19 @@ export function linearAddress(state: CpuState, index: number, offset: bigint, by
     if (!isCanonical(address) || !isCanonical(last)) throw fault();
     return address;
   }
-  if (!segmentAllows(state, segment, index, offset, bytes, write)) throw fault();
+  if (!segmentAllows(state, index, offset, bytes, write)) throw fault();
   return (segment.base + offset) & 0xffff_ffffn;
 }
 
-function segmentAllows(
-  state: CpuState,
-  segment: Segment,
-  index: number,
-  offset: bigint,
-  bytes: number,
-  write: boolean,
-): boolean {
+/** Whether a segment allows an access outside 64-bit mode: by its type in protected mode, and by its limit. */
+export function segmentAllows(state: CpuState, index: number, offset: bigint, bytes: number, write: IsWrite): boolean {
+  const segment = state.segments[index] as Segment;
   const { attributes } = segment;
   if ((state.mode & MODE.protected) !== 0) {
     if ((attributes & Attributes.UNUSABLE) !== 0) return false;
     const code = (attributes & Attributes.CODE) !== 0;
-    if (write && (code || (attributes & Attributes.WRITABLE) === 0)) return false;
-    if (!write && code && index !== CS && (attributes & Attributes.READABLE) === 0) return false;
+    if (write === true && (code || (attributes & Attributes.WRITABLE) === 0)) return false;
+    if (write === false && code && (attributes & Attributes.READABLE) === 0) return false;
   }
   const last = offset + BigInt(bytes - 1);
   const down = (attributes & (Attributes.CODE | Attributes.EXPAND_DOWN)) === Attributes.EXPAND_DOWN;
@@ -78,7 +76,7 @@ function segmentAllows(
 }
 
 /** Linear address of the instruction's memory operand. */
-export function operandAddress(system: SystemUnit, instruction: Instruction, bytes: number, write: boolean): bigint {
+export function operandAddress(system: SystemUnit, instruction: Instruction, bytes: number, write: IsWrite): bigint {
   return linearAddress(system.state, instruction.segment, effectiveAddress(system, instruction), bytes, write);
 }
 

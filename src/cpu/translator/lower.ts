@@ -2,7 +2,15 @@ import * as R from '../interpreter/records.ts';
 import { FIELDS, FLAT_SEGMENT, SEGMENT_BASE, SEGMENT_BYTES, SEGMENTS, ZERO_SLOT } from '../layout.ts';
 import { conditionAfter } from '../semantics/flags.ts';
 import { ProgramLowering } from '../semantics/lowering.ts';
-import type { Bits, InstructionNode, LocalNode, Node, RegisterReference, ValueType } from '../semantics/nodes.ts';
+import type {
+  Bits,
+  InstructionNode,
+  LocalNode,
+  Node,
+  OperandAccess,
+  RegisterReference,
+  ValueType,
+} from '../semantics/nodes.ts';
 import type { CpuState } from '../state.ts';
 import type { Code } from '../wasm/code.ts';
 import type { RegionInstruction } from './region.ts';
@@ -155,7 +163,7 @@ export class RegionLowering extends ProgramLowering {
     }
   }
 
-  protected operandAddress(offsetOnly: boolean): void {
+  protected operandAddress(access: OperandAccess | undefined): void {
     const { code } = this;
     const { u64, i32, u8 } = this.#state;
     const record = this.#record;
@@ -180,7 +188,7 @@ export class RegionLowering extends ProgramLowering {
       add();
     }
     if (u8[record + R.ADDRESSING_KIND] === R.ADDRESSING.bits32In64) code.i64(0xffffffffn).op('i64.and');
-    if (!offsetOnly && u8[record + R.SEGMENT] !== FLAT_SEGMENT) {
+    if (access !== undefined && u8[record + R.SEGMENT] !== FLAT_SEGMENT) {
       this.operandSegment();
       code.op('i64.add');
     }
@@ -257,6 +265,10 @@ export class RegionLowering extends ProgramLowering {
 
   protected restart(): void {
     throw new Error('an instruction that restarts is not translated');
+  }
+
+  protected segmentAddress(): void {
+    throw new Error('code outside 64-bit mode is not translated');
   }
 
   protected bulk(): void {

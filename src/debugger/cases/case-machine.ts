@@ -10,6 +10,7 @@ import {
   type MemoryPiece,
   type Outcome,
 } from './case.ts';
+import { LOCAL_SEGMENTS, localDescriptor } from './local-segments.ts';
 
 /** What runs the cases. */
 export interface CaseProcessor {
@@ -40,6 +41,7 @@ const Physical = {
   GDT: 0x22000,
   IDT: 0x23000,
   TSS: 0x24000,
+  LDT: 0x24800,
   /** A HLT for each vector, then one for SYSCALL. */
   STUBS: 0x25000,
   END: 0x40000,
@@ -67,7 +69,7 @@ const DESCRIPTORS: readonly bigint[] = [
   0n,
 ];
 
-const Rights = { USER_CODE: 0xa0fb, USER_DATA: 0xc0f3, BUSY_TSS: 0x8b, UNUSABLE: 0x1_0000 } as const;
+const Rights = { USER_CODE: 0xa0fb, USER_DATA: 0xc0f3, BUSY_TSS: 0x8b, LDT: 0x82, UNUSABLE: 0x1_0000 } as const;
 const CR0 = 0x8005_0033n;
 /** PAE, OSFXSR, OSXMMEXCPT, FSGSBASE. */
 const CR4 = (1n << 5n) | (1n << 9n) | (1n << 10n) | (1n << 16n);
@@ -347,6 +349,8 @@ export class CaseMachine {
         (((tss >> 24n) & 0xffn) << 56n),
     );
     quadword(Physical.GDT + Selector.TASK + 8, tss >> 32n);
+    for (const segment of LOCAL_SEGMENTS)
+      quadword(Physical.LDT + (segment.selector & 0xfff8), localDescriptor(segment));
     quadword(Physical.TSS + 4, SUPERVISOR + BigInt(Physical.STACK_TOP));
     view.setUint16(ramAddress + Physical.TSS + 0x66, TSS_LIMIT + 1, true);
     for (let vector = 0; vector < 256; vector++) {
@@ -377,7 +381,10 @@ export class CaseMachine {
     task.base = SUPERVISOR + BigInt(Physical.TSS);
     task.limit = TSS_LIMIT;
     task.attributes = Rights.BUSY_TSS;
-    cpu.segments[LDTR]!.attributes = Rights.UNUSABLE;
+    const local = cpu.segments[LDTR]!;
+    local.base = SUPERVISOR + BigInt(Physical.LDT);
+    local.limit = 8 * (LOCAL_SEGMENTS.length + 1) - 1;
+    local.attributes = Rights.LDT;
     this.#loadSegments(new CaseState());
     this.#processor.system.refresh();
   }

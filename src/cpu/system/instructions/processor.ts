@@ -71,9 +71,9 @@ function halt({ state }: SystemUnit): void {
 /** Caches are not modelled: there is nothing to write back or to lose. */
 function doNothing(): void {}
 
-/** CLFLUSH is checked as a load of one byte. */
+/** CLFLUSH is checked as a load of one byte, but for the type of the segment: it may be execute-only (SDM vol. 2A). */
 function flushLine(system: SystemUnit, instruction: Instruction): void {
-  system.memory.check(operandAddress(system, instruction, 1, false), 1, system.dataAccess);
+  system.memory.check(operandAddress(system, instruction, 1, undefined), 1, system.dataAccess);
 }
 
 export const processorInstructions: readonly (readonly [string, InstructionFunction])[] = [

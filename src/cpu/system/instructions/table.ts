@@ -5,6 +5,7 @@ import { controlRegisterInstructions } from './control-registers.ts';
 import { descriptorInstructions } from './descriptor-tables.ts';
 import { farTransferInstructions } from './far-transfers.ts';
 import { flagAndPortInstructions } from './flags-and-ports.ts';
+import { nearBranchInstructions } from './near-branches.ts';
 import { processorInstructions } from './processor.ts';
 import { sseInstructions } from './sse.ts';
 import { systemCallInstructions } from './system-calls.ts';
@@ -15,6 +16,7 @@ export const systemInstructions: ReadonlyMap<string, InstructionFunction> = new 
   ...descriptorInstructions,
   ...farTransferInstructions,
   ...flagAndPortInstructions,
+  ...nearBranchInstructions,
   ...processorInstructions,
   ...sseInstructions,
   ...systemCallInstructions,
