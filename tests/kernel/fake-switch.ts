@@ -1,4 +1,5 @@
 import { addressOf } from '../../src/compiler/library/index.ts';
+import { createProcessFiles, openStandardFiles } from '../../src/kernel/ipc/process-files.ts';
 import type { AddressSpace } from '../../src/kernel/memory/address-space.ts';
 import * as pcb from '../../src/kernel/process/pcb.ts';
 import * as table from '../../src/kernel/process/table.ts';
@@ -90,6 +91,8 @@ export function makeProcess(machine: FakeMachine, parent: Process | null = null)
   process.pgid = process.pid;
   process.sid = process.pid;
   process.exitSignal = 17;
+  unwrap(createProcessFiles(process));
+  unwrap(openStandardFiles(process));
   unwrap(pcb.reserveThread(process));
   const thread = unwrap(threads.allocateThread());
   thread.tid = process.pid;

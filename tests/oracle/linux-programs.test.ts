@@ -18,6 +18,8 @@ const PROGRAMS = [
   'signal-queue',
   'credentials',
   'limits',
+  'pipes',
+  'orphans',
 ];
 
 const host = nativeHost();

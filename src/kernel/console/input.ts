@@ -1,6 +1,8 @@
 /** Bytes typed on the console, kept until a program reads them. */
 import { array, embed, u8, u32 } from '#dialect';
-import { WaitQueue, wakeOne } from '../process/sync.ts';
+import { notifyPollers } from '../ipc/poll-waiters.ts';
+import { wakeOne } from '../process/sync.ts';
+import { WaitQueue } from '../process/wait-queue.ts';
 import { hasReceived, receiveByte } from './serial.ts';
 
 const CAPACITY = 1024;
@@ -20,7 +22,9 @@ export function collectInput(): void {
     buffer[u32((head + count) % CAPACITY)] = byte;
     count = u32(count + 1);
   }
-  if (count !== before) wakeOne(consoleReaders);
+  if (count === before) return;
+  wakeOne(consoleReaders);
+  notifyPollers();
 }
 
 export function hasInput(): boolean {

@@ -17,6 +17,13 @@ import {
 import { NAME_LENGTH } from '../abi/process.ts';
 import { findFile, foundFile, isFoundExecutable, isFoundRegular } from '../initramfs/cpio.ts';
 import {
+  changeProgramFiles,
+  createProcessFiles,
+  openStandardFiles,
+  releaseProcessFiles,
+  unshareDescriptors,
+} from '../ipc/process-files.ts';
+import {
   type AddressSpace,
   createAddressSpace,
   loadAddressSpace,
@@ -108,14 +115,21 @@ export function createInitProcess(path: VirtAddr, pathLength: u64, pointers: u64
   const reserved = reserveProcess();
   if (!reserved.ok) return reserved;
   const process = reserved.value;
+  const opened = openFirstFiles(process);
+  if (!opened.ok) {
+    freeProcess(process);
+    return err(opened.error);
+  }
   const thread = makeMainThread(process);
   if (!thread.ok) {
+    releaseProcessFiles(process);
     freeProcess(process);
     return err(thread.error);
   }
   const space = buildImage(path, pathLength);
   if (!space.ok) {
     freeThread(thread.value);
+    releaseProcessFiles(process);
     freeProcess(process);
     return err(space.error);
   }
@@ -134,6 +148,15 @@ export function createInitProcess(path: VirtAddr, pathLength: u64, pointers: u64
   changeProcessState(process, ProcessState.Creating, ProcessState.Alive);
   startThread(thread.value);
   return ok(process);
+}
+
+/** Gives a process in the making the terminal as its only files; ENOMEM: nothing has been made. */
+function openFirstFiles(process: Process): Result<void> {
+  const created = createProcessFiles(process);
+  if (!created.ok) return created;
+  const opened = openStandardFiles(process);
+  if (!opened.ok) releaseProcessFiles(process);
+  return opened;
 }
 
 /** The first thread of a process in the making, with a clean FPU, ready to be given a frame; EAGAIN, ENOMEM. */
@@ -160,6 +183,11 @@ export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   const space = built.value;
   const entry = program.entry;
   const stack = initialStack;
+  const unshared = unshareDescriptors(process);
+  if (!unshared.ok) {
+    releaseAddressSpace(space);
+    return err(unshared.error);
+  }
   const name = array(u8, NAME_LENGTH);
   nameAfter(name, path, pathLength);
   if (!stopOtherThreads(process, thread)) {
@@ -171,6 +199,7 @@ export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   resetThread(thread);
   resetSignalHandlers(process);
   saveIdentities(process.credentials);
+  changeProgramFiles(process, null);
   process.hasExecuted = true;
   process.exitSignal = Signal.SIGCHLD;
   for (let index: u32 = 0; index < NAME_LENGTH; index++) {

@@ -1,6 +1,7 @@
 /** The end of threads and processes. All causes meet here: exit, exit_group, fatal signals, faults, execve. */
 import { embed, u32, u64, userPtr } from '#dialect';
 import { print } from '../console/print.ts';
+import { releaseProcessFiles } from '../ipc/process-files.ts';
 import { loadKernelSpace, releaseAddressSpace } from '../memory/address-space.ts';
 import { writeUser32 } from '../memory/user-copy.ts';
 import { powerOff } from '../processor/power.ts';
@@ -95,6 +96,7 @@ function finishProcess(process: Process, status: u32): void {
   completeVfork(process);
   discardSignals(process.pending, ALL_SIGNALS);
   releaseMemory(process);
+  releaseProcessFiles(process);
   if (process.pid === INIT_PID) endMachine(process.exitStatus);
   orphanChildren(process);
   changeProcessState(process, ProcessState.Alive, ProcessState.Zombie);

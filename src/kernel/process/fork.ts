@@ -2,6 +2,7 @@
 import { addressOf, array, assert, cpu, Errno, err, mem, ok, type Result, u32, u64, userPtr, virt } from '#dialect';
 import { NAME_LENGTH } from '../abi/process.ts';
 import { print } from '../console/print.ts';
+import { inheritProcessFiles, releaseProcessFiles } from '../ipc/process-files.ts';
 import {
   type AddressSpace,
   forkAddressSpace,
@@ -118,14 +119,21 @@ function cloneProcess(request: CloneRequest): Result<u32> {
   const reserved = reserveProcess();
   if (!reserved.ok) return err(reserved.error);
   const process = reserved.value;
+  const inherited = inheritProcessFiles(parent, process, request.flags);
+  if (!inherited.ok) {
+    freeProcess(process);
+    return err(inherited.error);
+  }
   const space = spaceFor(parent, request.flags);
   if (!space.ok) {
+    releaseProcessFiles(process);
     freeProcess(process);
     return err(space.error);
   }
   const allocated = allocateThread();
   if (!allocated.ok) {
     releaseAddressSpace(space.value);
+    releaseProcessFiles(process);
     freeProcess(process);
     return err(allocated.error);
   }

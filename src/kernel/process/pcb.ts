@@ -1,12 +1,15 @@
 /** The process control block: what a process is, apart from its threads and its memory. */
 import { Atomic32, array, Errno, embed, err, ok, type Result, u8, u32, type u64 } from '#dialect';
 import { NAME_LENGTH } from '../abi/process.ts';
+import type { DescriptorTable } from '../ipc/descriptors.ts';
+import type { OpenFile } from '../ipc/open-file.ts';
+import type { FileContext } from '../ipc/process-files.ts';
 import type { AddressSpace } from '../memory/address-space.ts';
 import { Credentials } from './credentials.ts';
 import { LIMIT_COUNT, LimitPair } from './limits.ts';
 import { SignalQueue } from './signal-queue.ts';
-import { WaitQueue } from './sync.ts';
 import { MAX_THREADS_PER_PROCESS, SIGNAL_COUNT, type Thread } from './thread.ts';
+import { WaitQueue } from './wait-queue.ts';
 
 /** Free -> Creating -> Alive -> Zombie -> Free, by compare-and-set. A process is a zombie once its last thread is gone. */
 export const ProcessState = { Free: 0, Creating: 1, Alive: 2, Zombie: 3 } as const;
@@ -54,6 +57,12 @@ export class Process {
   /** File mode bits that new files do not get (umask(2)). */
   umask: u32 = 0o022;
   addressSpace: AddressSpace | null = null;
+  files: DescriptorTable | null = null;
+  fileContext: FileContext | null = null;
+  /** The program's file. */
+  executable: OpenFile | null = null;
+  /** Calls that this process has received and not answered. */
+  firstServed: Thread | null = null;
   /** The thread whose vfork waits until this process has a memory of its own, or none at all. */
   vforkParent: Thread | null = null;
   hasExecuted: boolean = false;

@@ -8,12 +8,7 @@
 import { assert } from '#dialect';
 import { wakeThread } from '../sched/scheduler.ts';
 import { type Thread, ThreadState } from './thread.ts';
-
-/** Threads waiting for one event, first come first woken. */
-export class WaitQueue {
-  first: Thread | null = null;
-  last: Thread | null = null;
-}
+import type { WaitQueue } from './wait-queue.ts';
 
 /** Marks the running thread Blocked without queueing it: a deadline or a wake-up by name ends the wait. */
 export function prepareToSleep(thread: Thread, interruptible: boolean): void {

@@ -19,11 +19,12 @@ import {
   type u64,
 } from '#dialect';
 import { NAME_LENGTH } from '../abi/process.ts';
+import { IpcCall } from '../ipc/call.ts';
 import { allocateKernelStack, releaseKernelStack } from '../memory/kernel-stacks.ts';
 import { ObjectCache } from '../memory/slab.ts';
 import type { Process } from './pcb.ts';
 import { SignalQueue } from './signal-queue.ts';
-import type { WaitQueue } from './sync.ts';
+import type { WaitQueue } from './wait-queue.ts';
 
 export const MAX_THREADS_PER_PROCESS = 256;
 export const SIGNAL_COUNT = 64;
@@ -141,6 +142,8 @@ export class Thread {
   readonly name = array(u8, NAME_LENGTH);
   /** execve no longer grants what a file would (PR_SET_NO_NEW_PRIVS). */
   hasNoNewPrivileges: boolean = false;
+  /** The call on a capability that it waits in, if any. */
+  readonly call: IpcCall = embed(IpcCall);
 
   /** User addresses; 0 for none. */
   clearTid: u64 = 0n;

@@ -5,8 +5,9 @@ import { AreaFlag, areaAt } from '../memory/area.ts';
 import { isUserRange } from '../memory/layout.ts';
 import { readUser32, writeUser32 } from '../memory/user-copy.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
-import { finishWaiting, linkWaiter, prepareToWait, unlinkWaiter, WaitQueue } from '../process/sync.ts';
+import { finishWaiting, linkWaiter, prepareToWait, unlinkWaiter } from '../process/sync.ts';
 import { Restart, type Thread } from '../process/thread.ts';
+import { WaitQueue } from '../process/wait-queue.ts';
 import { sleep, wakeThread } from './scheduler.ts';
 import { armTimer, disarmTimer } from './timer-queue.ts';
 

@@ -1,4 +1,4 @@
-/** Reading and writing. Descriptors 0, 1 and 2 are the console; no others exist. */
+/** System calls that read and write open files. */
 import {
   addressOf,
   array,
@@ -8,111 +8,210 @@ import {
   ok,
   type Result,
   struct,
-  u8,
+  type u8,
   u32,
   u64,
   userPtr,
   type VirtAddr,
 } from '#dialect';
-import { consoleReaders, hasInput, takeInput } from '../console/input.ts';
-import { printBytes } from '../console/print.ts';
-import { lesser } from '../memory/layout.ts';
-import { copyIn, copyOut } from '../memory/user-copy.ts';
-import { isInterrupted } from '../process/signal-delivery.ts';
-import { finishWaiting, prepareToWait } from '../process/sync.ts';
-import { Restart } from '../process/thread.ts';
+import { FileOperation, OWN_OFFSET } from '../abi/file-protocol.ts';
+import { beginCall } from '../ipc/call.ts';
+import { callServer } from '../ipc/calling.ts';
+import { fileAt } from '../ipc/descriptors.ts';
+import { FileKind, isNonBlocking, isReadable, isWritable, type OpenFile, retainFile } from '../ipc/open-file.ts';
+import { ATOMIC_BYTES, waitForRoom } from '../ipc/pipe.ts';
+import { releaseFile } from '../ipc/release.ts';
+import { LARGEST_TRANSFER, readFile, Waiting, writeFile } from '../ipc/transfer.ts';
+import { isUserRange, lesser } from '../memory/layout.ts';
+import { copyIn } from '../memory/user-copy.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
-import { runningThread, sleep } from '../sched/scheduler.ts';
+import { runningThread } from '../sched/scheduler.ts';
 
-const CONSOLE_DESCRIPTORS = 3n;
-const BUFFER_BYTES = 512;
-const buffer = array(u8, BUFFER_BYTES);
-/** Most bytes one call transfers (MAX_RW_COUNT). */
-const LARGEST_TRANSFER = 0x7fff_f000n;
+const LARGEST_OFFSET = 0x7fff_ffff_ffff_ffffn;
 
-/** The descriptor argument is an int: what a program puts above it does not count. */
-export function isConsole(descriptor: u64): boolean {
-  return u64(u32(descriptor)) < CONSOLE_DESCRIPTORS;
+/** The file of a descriptor of the running process, with a reference of the caller's; EBADF. The argument is an int. */
+export function openFileAt(descriptor: u64): Result<OpenFile> {
+  const file = fileAt(runningThread()!.process!.files!, u32(descriptor));
+  if (file === null) return err(Errno.EBADF);
+  retainFile(file);
+  return ok(file);
+}
+
+/** Gives an answer after letting go of the file it is about. */
+export function finishWith(file: OpenFile, result: Result<u64>): Result<u64> {
+  if (!result.ok) {
+    releaseFile(file);
+    return err(result.error);
+  }
+  const value = result.value;
+  releaseFile(file);
+  return ok(value);
+}
+
+/** read(descriptor, buffer, length) */
+export function read(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  return readAt(registers.rdi, registers.rsi, registers.rdx, OWN_OFFSET);
+}
+
+/** pread64(descriptor, buffer, length, offset) */
+export function pread64(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  if (registers.r10 > LARGEST_OFFSET) return err(Errno.EINVAL);
+  return readAt(registers.rdi, registers.rsi, registers.rdx, registers.r10);
+}
+
+function readAt(descriptor: u64, destination: u64, length: u64, offset: u64): Result<u64> {
+  const file = openFileAt(descriptor);
+  if (!file.ok) return err(file.error);
+  const thread = runningThread()!;
+  return finishWith(file.value, readFile(thread, file.value, destination, length, offset, Waiting.AS_OPENED));
 }
 
 /** write(descriptor, buffer, length) */
 export function write(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
-  if (!isConsole(registers.rdi)) return err(Errno.EBADF);
-  return writeConsole(registers.rsi, lesser(registers.rdx, LARGEST_TRANSFER));
+  return writeAt(registers.rdi, registers.rsi, registers.rdx, OWN_OFFSET);
 }
 
-/** Writes user memory to the console; what lies before a bad address is written. */
-function writeConsole(source: u64, length: u64): Result<u64> {
-  let done: u64 = 0n;
-  while (done < length) {
-    const part = lesser(u64(length - done), u64(BUFFER_BYTES));
-    const copied = copyIn(addressOf(buffer), userPtr<u8>(source + done), part);
-    if (!copied.ok) return done > 0n ? ok(done) : err(copied.error);
-    printBytes(addressOf(buffer), part);
-    done = u64(done + part);
-  }
-  return ok(done);
+/** pwrite64(descriptor, buffer, length, offset) */
+export function pwrite64(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  if (registers.r10 > LARGEST_OFFSET) return err(Errno.EINVAL);
+  return writeAt(registers.rdi, registers.rsi, registers.rdx, registers.r10);
 }
 
+function writeAt(descriptor: u64, source: u64, length: u64, offset: u64): Result<u64> {
+  const file = openFileAt(descriptor);
+  if (!file.ok) return err(file.error);
+  const thread = runningThread()!;
+  return finishWith(file.value, writeFile(thread, file.value, source, length, offset, Waiting.AS_OPENED));
+}
+
+/** struct iovec. */
 const IoVector = struct({ base: f64, length: f64 });
+/** UIO_MAXIOV. */
 const LARGEST_VECTOR = 1024n;
 const vector = array(IoVector, 1);
 
+function loadEntry(address: u64, index: u64): Result<void> {
+  return copyIn(addressOf(vector), userPtr<u8>(address + index * u64(IoVector.size)), u64(IoVector.size));
+}
+
+/** The bytes of a vector, all of it checked. EINVAL: too many entries or bytes. EFAULT: not readable, or not user memory. */
+function measureVector(address: u64, count: u64): Result<u64> {
+  if (count > LARGEST_VECTOR) return err(Errno.EINVAL);
+  let total: u64 = 0n;
+  for (let index: u64 = 0n; index < count; index = u64(index + 1n)) {
+    const loaded = loadEntry(address, index);
+    if (!loaded.ok) return err(loaded.error);
+    const entry = vector[0]!;
+    if (entry.length > LARGEST_OFFSET) return err(Errno.EINVAL);
+    if (!isUserRange(entry.base, entry.length)) return err(Errno.EFAULT);
+    total = lesser(u64(total + entry.length), LARGEST_TRANSFER);
+  }
+  return ok(total);
+}
+
+/** readv(descriptor, vector, count) */
+export function readv(frame: VirtAddr): Result<u64> {
+  return transferVector(frame, OWN_OFFSET, false);
+}
+
 /** writev(descriptor, vector, count) */
 export function writev(frame: VirtAddr): Result<u64> {
+  return transferVector(frame, OWN_OFFSET, true);
+}
+
+/** preadv(descriptor, vector, count, offset) */
+export function preadv(frame: VirtAddr): Result<u64> {
+  const offset = TrapFrame.at(frame).r10;
+  return offset > LARGEST_OFFSET ? err(Errno.EINVAL) : transferVector(frame, offset, false);
+}
+
+/** pwritev(descriptor, vector, count, offset) */
+export function pwritev(frame: VirtAddr): Result<u64> {
+  const offset = TrapFrame.at(frame).r10;
+  return offset > LARGEST_OFFSET ? err(Errno.EINVAL) : transferVector(frame, offset, true);
+}
+
+function transferVector(frame: VirtAddr, offset: u64, isWrite: boolean): Result<u64> {
   const registers = TrapFrame.at(frame);
-  if (!isConsole(registers.rdi)) return err(Errno.EBADF);
+  const opened = openFileAt(registers.rdi);
+  if (!opened.ok) return err(opened.error);
+  const file = opened.value;
   const count = u64(u32(registers.rdx));
-  if (count > LARGEST_VECTOR) return err(Errno.EINVAL);
+  return finishWith(
+    file,
+    isWrite ? gather(file, registers.rsi, count, offset) : scatter(file, registers.rsi, count, offset),
+  );
+}
+
+/** Reads into the entries in turn. Once something has been read, nothing more is waited for. */
+function scatter(file: OpenFile, address: u64, count: u64, offset: u64): Result<u64> {
+  if (!isReadable(file)) return err(Errno.EBADF);
+  const total = measureVector(address, count);
+  if (!total.ok) return total;
+  return transferEntries(file, address, count, total.value, offset, false);
+}
+
+/** Writes the entries in turn; to a pipe, as one piece when they are no more than PIPE_BUF together. */
+function gather(file: OpenFile, address: u64, count: u64, offset: u64): Result<u64> {
+  if (!isWritable(file)) return err(Errno.EBADF);
+  const total = measureVector(address, count);
+  if (!total.ok) return total;
+  if (file.kind === FileKind.PIPE_WRITER && total.value > 0n && total.value <= ATOMIC_BYTES) {
+    const mayWait = !isNonBlocking(file);
+    const ready = waitForRoom(runningThread()!, file.pipe!, total.value, mayWait);
+    if (!ready.ok) return err(ready.error);
+  }
+  return transferEntries(file, address, count, total.value, offset, true);
+}
+
+function transferEntries(
+  file: OpenFile,
+  address: u64,
+  count: u64,
+  total: u64,
+  offset: u64,
+  isWrite: boolean,
+): Result<u64> {
+  const thread = runningThread()!;
   let done: u64 = 0n;
-  for (let index: u64 = 0n; index < count; index = u64(index + 1n)) {
-    const entry = userPtr<u8>(registers.rsi + index * u64(IoVector.size));
-    const copied = copyIn(addressOf(vector), entry, u64(IoVector.size));
-    if (!copied.ok) return done > 0n ? ok(done) : err(copied.error);
-    const part = vector[0]!;
-    const length = lesser(part.length, u64(LARGEST_TRANSFER - done));
-    const written = writeConsole(part.base, length);
-    if (!written.ok) return done > 0n ? ok(done) : written;
-    done = u64(done + written.value);
-    if (written.value < part.length) break;
+  for (let index: u64 = 0n; index < count && done < total; index = u64(index + 1n)) {
+    const loaded = loadEntry(address, index);
+    if (!loaded.ok) return done > 0n ? ok(done) : err(loaded.error);
+    const base = vector[0]!.base;
+    const length = lesser(vector[0]!.length, u64(total - done));
+    if (length === 0n) continue;
+    const place = offset === OWN_OFFSET ? OWN_OFFSET : u64(offset + done);
+    const waiting = done > 0n && !isWrite ? Waiting.NEVER : Waiting.AS_OPENED;
+    const moved = isWrite
+      ? writeFile(thread, file, base, length, place, waiting)
+      : readFile(thread, file, base, length, place, waiting);
+    if (!moved.ok) return done > 0n ? ok(done) : moved;
+    done = u64(done + moved.value);
+    if (moved.value < length) break;
   }
   return ok(done);
 }
 
-/** read(descriptor, buffer, length): waits for at least one byte. */
-export function read(frame: VirtAddr): Result<u64> {
+/** lseek(descriptor, offset, whence) */
+export function lseek(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
-  if (!isConsole(registers.rdi)) return err(Errno.EBADF);
-  if (registers.rdx === 0n) return ok(0n);
-  const arrived = waitForInput();
-  if (!arrived.ok) return err(arrived.error);
-  let count: u32 = 0;
-  const limit = u32(lesser(registers.rdx, u64(BUFFER_BYTES)));
-  while (count < limit && hasInput()) {
-    buffer[count] = takeInput();
-    count = u32(count + 1);
-  }
-  const copied = copyOut(userPtr<u8>(registers.rsi), addressOf(buffer), u64(count));
-  return copied.ok ? ok(u64(count)) : err(copied.error);
-}
-
-/** EINTR: a signal came before any input. */
-function waitForInput(): Result<void> {
+  const file = openFileAt(registers.rdi);
+  if (!file.ok) return err(file.error);
+  if (file.value.kind !== FileKind.REMOTE) return finishWith(file.value, err(Errno.ESPIPE));
   const thread = runningThread()!;
-  while (!hasInput()) {
-    prepareToWait(consoleReaders, thread, true);
-    if (!hasInput() && !isInterrupted(thread)) sleep();
-    finishWaiting(thread);
-    if (isInterrupted(thread)) {
-      thread.restart = Restart.IF_WANTED;
-      return err(Errno.EINTR);
-    }
-  }
-  return ok();
+  const call = beginCall(thread, FileOperation.SEEK);
+  call.words[0] = registers.rsi;
+  call.words[1] = u64(u32(registers.rdx));
+  return finishWith(file.value, callServer(thread, file.value));
 }
 
-/** ioctl(descriptor, request, argument): the console is no terminal to programs. */
-export function ioctl(frame: VirtAddr): Result<u64> {
-  return err(isConsole(TrapFrame.at(frame).rdi) ? Errno.ENOTTY : Errno.EBADF);
+/** fadvise64(descriptor, offset, length, advice): heard and not needed. ESPIPE: nothing that has offsets. */
+export function fadvise64(frame: VirtAddr): Result<u64> {
+  const file = openFileAt(TrapFrame.at(frame).rdi);
+  if (!file.ok) return err(file.error);
+  return finishWith(file.value, file.value.kind === FileKind.REMOTE ? ok(0n) : err(Errno.ESPIPE));
 }

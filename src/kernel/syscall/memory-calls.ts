@@ -1,10 +1,11 @@
 /** System calls about memory. */
 import { Errno, err, ok, type Result, u32, type u64, type VirtAddr } from '#dialect';
+import { fileAt } from '../ipc/descriptors.ts';
 import type { AddressSpace } from '../memory/address-space.ts';
 import { MapFlag, mapMemory, protectMemory, setBreak, unmapMemory } from '../process/memory.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread } from '../sched/scheduler.ts';
-import { isConsole } from './io-calls.ts';
+import { descriptors } from './descriptor-calls.ts';
 
 function space(): AddressSpace {
   return runningThread()!.process!.addressSpace!;
@@ -14,7 +15,7 @@ function space(): AddressSpace {
 export function mmap(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const flags = u32(registers.r10);
-  if ((flags & MapFlag.ANONYMOUS) === 0 && !isConsole(registers.r8)) return err(Errno.EBADF);
+  if ((flags & MapFlag.ANONYMOUS) === 0 && fileAt(descriptors(), u32(registers.r8)) === null) return err(Errno.EBADF);
   return mapMemory(space(), registers.rdi, registers.rsi, u32(registers.rdx), flags);
 }
 
