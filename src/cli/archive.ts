@@ -8,6 +8,8 @@ export interface ArchiveFile {
   readonly mode?: number;
   /** Seconds since 1970; 0 when absent. */
   readonly modified?: number;
+  /** Major and minor number of a device. */
+  readonly device?: readonly [number, number];
 }
 
 // The "newc" format of cpio(5): a header of 8-digit hexadecimal numbers, name and data each padded to 4 bytes.
@@ -75,10 +77,10 @@ export function readArchive(bytes: Uint8Array): ArchiveFile[] {
 }
 
 function packEntry(file: ArchiveFile, inode: number): Uint8Array {
-  const { name, data, mode = REGULAR_EXECUTABLE, modified = 0 } = file;
+  const { name, data, mode = REGULAR_EXECUTABLE, modified = 0, device = [0, 0] } = file;
   const links = (mode & TYPE) === (DIRECTORY & TYPE) ? 2 : 1;
   const encodedName = new TextEncoder().encode(`${name}\0`);
-  const numbers = [inode, mode, 0, 0, links, modified, data.length, 0, 0, 0, 0, encodedName.length, 0];
+  const numbers = [inode, mode, 0, 0, links, modified, data.length, 0, 0, ...device, encodedName.length, 0];
   const header = MAGIC + numbers.map((value) => value.toString(16).padStart(8, '0')).join('');
   const dataAt = roundUp(HEADER_BYTES + encodedName.length);
   const bytes = new Uint8Array(roundUp(dataAt + data.length));

@@ -8,11 +8,13 @@ import { comparePair, gccVersion, PAIRS, type PairResult } from './bench/compile
 import type { GuestRun } from './bench/guest-timer.ts';
 import { GUESTS, type Guest, GuestImages } from './bench/guests.ts';
 import { countInstructions } from './bench/instruction-counts.ts';
+import { linuxVersion, measureCosts } from './bench/kernel-costs.ts';
 import { type GuestImage, type MachineRun, runOnMachine } from './bench/on-machine.ts';
 import { qemuVersion, runOnQemu } from './bench/on-qemu.ts';
 import { type BenchReport, type EngineResult, type GuestResult, meanRatio } from './bench/report.ts';
 import { formatBench } from './bench/terminal.ts';
-import { CommandError } from './failure.ts';
+import { measureTools } from './bench/tool-speed.ts';
+import { CommandError, fileError } from './failure.ts';
 import { packageRoot } from './images.ts';
 import { parseCount } from './machine-options.ts';
 
@@ -33,6 +35,7 @@ interface BenchFlags {
   readonly rounds: number;
   readonly only: readonly string[];
   readonly qemu: boolean;
+  readonly linux?: string;
   readonly json?: true;
 }
 
@@ -50,6 +53,7 @@ export function benchCommand(): Command {
     .option('--rounds <n>', 'runs of each guest, of which the median counts', parseCount, 3)
     .option('--only <guest>', 'run this guest (repeatable)', (name: string, names: string[]) => [...names, name], [])
     .option('--no-qemu', 'do not compare')
+    .option('--linux <bzImage>', 'count what system calls cost under this kernel too')
     .option('--json', 'print one line of JSON')
     .addHelpText('after', DETAILS)
     .action(async (flags: BenchFlags) => {
@@ -60,6 +64,7 @@ export function benchCommand(): Command {
 
 async function bench(flags: BenchFlags): Promise<BenchReport> {
   const chosen = chooseGuests(flags.only);
+  const linux = flags.linux === undefined ? undefined : readImage(flags.linux);
   const qemu = flags.qemu ? qemuVersion() : undefined;
   const engines: Engine[] = flags.engine === undefined ? ['interpreter', 'auto'] : [flags.engine];
   const settings = { engines, rounds: Math.max(1, flags.rounds), compares: qemu !== undefined };
@@ -71,16 +76,18 @@ async function bench(flags: BenchFlags): Promise<BenchReport> {
     date: new Date().toISOString().slice(0, 10),
     engines,
     rounds: settings.rounds,
-    versions: versions(qemu),
+    versions: versions(qemu, linux),
     guests,
     geometricMeans: Object.fromEntries(engines.map((engine) => [engine, meanRatio(guests, engine)])),
     counts: wantsAll ? await countInstructions(settings.compares) : [],
+    costs: wantsAll ? await measureCosts(linux) : [],
     boot: wantsAll ? await measureBoot() : undefined,
+    tools: wantsAll ? await measureTools() : undefined,
     pairs: wantsAll ? await comparePairs() : [],
   };
 }
 
-function versions(qemu: string | undefined): BenchReport['versions'] {
+function versions(qemu: string | undefined, linux: Uint8Array | undefined): BenchReport['versions'] {
   const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
   return {
     verdigris: version,
@@ -88,8 +95,17 @@ function versions(qemu: string | undefined): BenchReport['versions'] {
     V8: process.versions.v8,
     QEMU: qemu,
     gcc: gccVersion(),
+    ...(linux === undefined ? {} : { Linux: linuxVersion(linux) }),
     processor: cpus()[0]?.model,
   };
+}
+
+function readImage(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw fileError('kernel', path, error);
+  }
 }
 
 /** The compiler's code against gcc's, when gcc is installed. */

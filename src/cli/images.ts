@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheKey } from '../compiler/cache-key.ts';
 import { packArchive } from './archive.ts';
 import { CommandError } from './failure.ts';
+import { processorSeconds } from './process-time.ts';
 
 /** One thing that is compiled: its file below images/, and where its source begins. */
 interface Target {
@@ -13,14 +14,21 @@ interface Target {
   readonly kind: 'kernel' | 'user';
 }
 
+export interface BuiltImage {
+  readonly file: string;
+  readonly bytes: number;
+  /** Whether it was compiled now, and how much processor time that took. */
+  readonly compiled: boolean;
+  readonly seconds: number;
+}
+
 export interface BuiltImages {
   readonly kernel: Uint8Array;
   /** A cpio archive with every program of src/user as bin/NAME, and every server of src/user/servers as sbin/NAME. */
   readonly initramfs: Uint8Array;
   /** An archive with the servers alone, to be followed by another one with the files that they serve. */
   readonly servers: Uint8Array;
-  /** Every image, and whether it was compiled now. */
-  readonly targets: readonly { readonly file: string; readonly bytes: number; readonly compiled: boolean }[];
+  readonly targets: readonly BuiltImage[];
 }
 
 export const KERNEL_FILE = 'kernel.elf';
@@ -47,13 +55,15 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     const path = join(root, 'images', target.file);
     const key = cacheKey({ entry: target.entry, kind: target.kind, host, compiler });
     const fresh = !options.force && existsSync(path) && readText(`${path}.key`) === key;
+    const begun = processorSeconds();
     const image = fresh ? readFileSync(path) : await compileTarget(target, host);
+    const seconds = fresh ? 0 : processorSeconds() - begun;
     if (!fresh) {
       mkdirSync(dirname(path), { recursive: true });
       replaceFile(path, image);
       replaceFile(`${path}.key`, key);
     }
-    built.push({ ...target, image, compiled: !fresh });
+    built.push({ ...target, image, compiled: !fresh, seconds });
   }
   const programs = built.filter(({ kind }) => kind === 'user');
   const entries = programs.map(({ file, image }) => ({ name: file, data: image }));
@@ -66,8 +76,8 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     initramfs,
     servers: packArchive(entries.filter(({ name }) => name.startsWith('sbin/'))),
     targets: [
-      ...built.map(({ file, image, compiled }) => ({ file, bytes: image.length, compiled })),
-      { file: INITRAMFS_FILE, bytes: initramfs.length, compiled: packs },
+      ...built.map(({ file, image, compiled, seconds }) => ({ file, bytes: image.length, compiled, seconds })),
+      { file: INITRAMFS_FILE, bytes: initramfs.length, compiled: packs, seconds: 0 },
     ],
   };
 }

@@ -1,6 +1,7 @@
 import type { Engine } from '../../cpu/cpu.ts';
 import { Machine } from '../../machine/machine.ts';
 import { CommandError } from '../failure.ts';
+import { processorSeconds } from '../process-time.ts';
 import { type GuestRun, GuestTimer } from './guest-timer.ts';
 
 /** A kernel, an initramfs that holds the guest unless the kernel is it, and how to start it. */
@@ -15,12 +16,6 @@ export interface MachineRun extends GuestRun {
   readonly instructions: number;
 }
 
-/** Processor seconds of this process, compiler threads included. */
-function processSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
-}
-
 /** Runs a guest on our machine, in this process. @throws CommandError when the guest does not come to its end */
 export function runOnMachine({ kernel, initramfs, commandLine }: GuestImage, engine: Engine): MachineRun {
   const machine = new Machine(kernel, {
@@ -29,7 +24,7 @@ export function runOnMachine({ kernel, initramfs, commandLine }: GuestImage, eng
     ...(initramfs === undefined ? {} : { initrd: initramfs }),
   });
   const edges: number[] = [];
-  const timer = new GuestTimer(processSeconds, () => edges.push(machine.instructions));
+  const timer = new GuestTimer(processorSeconds, () => edges.push(machine.instructions));
   machine.serial.onByte((byte) => timer.byte(byte));
   machine.runSync();
   const { run } = timer;

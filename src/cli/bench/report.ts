@@ -2,6 +2,8 @@ import type { BootTime } from './boot-time.ts';
 import type { PairResult } from './compiler-pairs.ts';
 import { GOALS, type GuestKind, MEAN_GOALS } from './guests.ts';
 import type { CountResult } from './instruction-counts.ts';
+import type { CostResult } from './kernel-costs.ts';
+import type { ToolSpeed } from './tool-speed.ts';
 
 /** How one engine did. */
 export interface EngineResult {
@@ -29,9 +31,11 @@ export interface BenchReport {
   readonly guests: readonly GuestResult[];
   /** Of all guests' ratios, by engine. */
   readonly geometricMeans: Readonly<Record<string, number | undefined>>;
-  /** Empty when only some guests were wanted, as are the pairs and the boot time. */
+  /** This and what follows is left out when only some guests were wanted. */
   readonly counts: readonly CountResult[];
+  readonly costs: readonly CostResult[];
   readonly boot: BootTime | undefined;
+  readonly tools: ToolSpeed | undefined;
   /** Empty when gcc is not installed. */
   readonly pairs: readonly PairResult[];
 }
@@ -105,4 +109,16 @@ export function speedTable(report: BenchReport): { heads: string[]; rows: string
     return [`geometric mean, ${engine}`, '', '', ...cells, `${MEAN_GOALS[engine]}x`, verdictText(verdict)];
   });
   return { heads, rows: [...rows, ...means] };
+}
+
+/** What system calls cost, as text. */
+export function costTable(costs: readonly CostResult[]): { heads: string[]; rows: string[][] } {
+  const shown = (count: number | undefined): string => (count === undefined ? '-' : String(count));
+  const comparesLinux = costs.some(({ linux }) => linux !== undefined);
+  const heads = ['instructions', 'Verdigris', ...(comparesLinux ? ['Linux'] : []), 'goal', ''];
+  const rows = costs.map(({ title, ours, linux, goal }) => {
+    const verdict = ours === undefined ? '' : ours <= goal ? 'reached' : 'below';
+    return [title, shown(ours), ...(comparesLinux ? [shown(linux)] : []), String(goal), verdict];
+  });
+  return { heads, rows };
 }

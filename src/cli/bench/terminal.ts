@@ -1,8 +1,10 @@
 import chalk from 'chalk';
 import type { BootTime } from './boot-time.ts';
+import type { Duration } from './child.ts';
 import type { PairResult } from './compiler-pairs.ts';
 import type { CountResult } from './instruction-counts.ts';
-import { type BenchReport, type GuestResult, speedTable, versionsText } from './report.ts';
+import { type BenchReport, costTable, type GuestResult, speedTable, versionsText } from './report.ts';
+import type { ToolSpeed } from './tool-speed.ts';
 
 /** The report for a terminal. */
 export function formatBench(report: BenchReport): string {
@@ -14,7 +16,9 @@ export function formatBench(report: BenchReport): string {
     '',
     ...(cold ? engines.map((engine) => coldText(cold, engine)) : []),
     ...countLines(report.counts),
+    ...costLines(report),
     ...bootLines(report.boot),
+    ...toolLines(report.tools),
     ...pairLines(report.pairs),
     `medians of ${report.rounds}; ${versionsText(report.versions)}`,
     '',
@@ -42,11 +46,29 @@ function countLines(counts: readonly CountResult[]): string[] {
   ];
 }
 
+function costLines({ costs }: BenchReport): string[] {
+  if (costs.length === 0) return [];
+  const { heads, rows } = costTable(costs);
+  return ['', ...table(heads, rows).map(coloured), ''];
+}
+
+function toolLines(tools: ToolSpeed | undefined): string[] {
+  if (tools === undefined) return [];
+  const { kernelCompile, casesPerSecond } = tools;
+  return [
+    `kernel compiled from nothing: ${kernelCompile.toFixed(2)} s of processor time (goal: 3)`,
+    `exec --cases: ${casesPerSecond} cases a second of processor time (goal: 20000)`,
+  ];
+}
+
 function bootLines(boot: BootTime | undefined): string[] {
   if (boot === undefined) return [];
-  const time = ({ processor, wall }: BootTime['firstByte']): string =>
+  const time = ({ processor, wall }: Duration): string =>
     `${processor.toFixed(2)} s of processor time, ${wall.toFixed(2)} s in all`;
-  return [`boot to first serial byte: ${time(boot.firstByte)}`, `boot to power-off: ${time(boot.powerOff)}`];
+  return [
+    `boot to first serial byte: ${time(boot.firstByte)} (goal: 0.6 of processor time)`,
+    `boot to power-off: ${time(boot.powerOff)} (goal: 2)`,
+  ];
 }
 
 /** Our compiler's functions beside gcc -O1's: bytes, and instructions retired by the whole program. */
