@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs';
 import { chalkStderr } from 'chalk';
 import { Command } from 'commander';
 import { serial } from '../machine/condition.ts';
 import { describeStop, exitCodeOf, type Stop } from '../machine/stop.ts';
 import { HostConsole } from './console.ts';
+import { CommandError, writeResult } from './failure.ts';
 import { addMachineOptions, type MachineFlags, openMachine } from './machine-options.ts';
 import { formatReport, reportRun } from './run-report.ts';
 
@@ -54,6 +54,8 @@ export function bootCommand(): Command {
 }
 
 async function boot(imagePath: string | undefined, flags: BootFlags): Promise<number> {
+  if (flags.exitOn === '') throw new CommandError('--exit-on needs a text to wait for');
+  if (flags.record !== undefined) writeResult('recording', flags.record, '');
   const { machine } = await openMachine(imagePath, flags);
   if (flags.warnings) machine.onWarning = (text) => process.stderr.write(`${chalkStderr.yellow('warning:')} ${text}\n`);
   const console = new HostConsole(machine, () => machine.stop({ reason: 'interrupted' }));
@@ -69,7 +71,7 @@ async function boot(imagePath: string | undefined, flags: BootFlags): Promise<nu
     await console.close();
   }
   const elapsed = performance.now() - begun;
-  if (flags.record !== undefined) writeFileSync(flags.record, JSON.stringify(machine.serial.recording));
+  if (flags.record !== undefined) writeResult('recording', flags.record, JSON.stringify(machine.serial.recording));
   if (flags.stats || flags.json) {
     const report = reportRun(machine, stop, elapsed, console.firstOutput);
     process.stderr.write(flags.json ? `${JSON.stringify(report)}\n` : formatReport(report, stop));

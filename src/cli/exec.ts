@@ -4,6 +4,7 @@ import { Cpu } from '../cpu/cpu.ts';
 import { CaseError, formatResult, type InstructionCase, parseBytes, parseCase } from '../debugger/cases/case.ts';
 import { CaseMachine } from '../debugger/cases/case-machine.ts';
 import { caseReport, disassembly, type ReportLine } from '../debugger/cases/report.ts';
+import { writeOutput } from './output.ts';
 import { offerStoredInterpreter } from './stored-interpreter.ts';
 
 const DETAILS = `
@@ -82,9 +83,9 @@ async function answerCases(hex: string | undefined): Promise<void> {
   for await (const chunk of process.stdin) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop()!;
-    await write(lines.map(answer).join(''));
+    if (!(await writeOutput(lines.map(answer).join('')))) return;
   }
-  await write(answer(rest));
+  await writeOutput(answer(rest));
 }
 
 /** @throws CaseError that names the line */
@@ -93,12 +94,5 @@ function parseLine(line: string, number: number): InstructionCase {
     return parseCase(line.split(' '));
   } catch (error) {
     throw error instanceof CaseError ? new CaseError(`line ${number}: ${error.message}`) : error;
-  }
-}
-
-/** Writes to standard output, and waits while it is full. */
-async function write(text: string): Promise<void> {
-  if (text !== '' && !process.stdout.write(text)) {
-    await new Promise((resolve) => process.stdout.once('drain', resolve));
   }
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheKey } from '../compiler/cache-key.ts';
 import { packArchive } from './archive.ts';
-import { CommandError } from './failure.ts';
+import { CommandError, fileError } from './failure.ts';
 import { processorSeconds } from './process-time.ts';
 
 /** One thing that is compiled: its file below images/, and where its source begins. */
@@ -59,7 +59,6 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     const image = fresh ? readFileSync(path) : await compileTarget(target, host);
     const seconds = fresh ? 0 : processorSeconds() - begun;
     if (!fresh) {
-      mkdirSync(dirname(path), { recursive: true });
       replaceFile(path, image);
       replaceFile(`${path}.key`, key);
     }
@@ -82,11 +81,16 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
   };
 }
 
-/** Other processes that build at the same time see the old file or the new one, never a part. */
+/** Other processes that build at the same time see the old file or the new one, never a part. @throws CommandError */
 function replaceFile(path: string, data: Uint8Array | string): void {
   const partial = `${path}.${process.pid}.partial`;
-  writeFileSync(partial, data);
-  renameSync(partial, path);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(partial, data);
+    renameSync(partial, path);
+  } catch (error) {
+    throw fileError('image', path, error, 'write');
+  }
 }
 
 /** The kernel first, then each module directly in src/user, then the main module of each server. */

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PROTOCOLS, type Protocol } from '../machine/boot/load-image.ts';
 import { Machine } from '../machine/machine.ts';
 import type { TypedInput } from '../machine/serial-console.ts';
 import { joinArchives } from './archive.ts';
-import { fileError } from './failure.ts';
+import { CommandError, readInput } from './failure.ts';
 import { type BuiltImages, buildImages, KERNEL_FILE, packageRoot } from './images.ts';
 import { packDirectory } from './rootfs.ts';
 import { offerStoredInterpreter } from './stored-interpreter.ts';
@@ -79,25 +78,27 @@ function initrdOf(flags: MachineFlags, own: BuiltImages | undefined): Uint8Array
   return flags.initrd === undefined ? own?.initramfs : readInput('initrd', flags.initrd);
 }
 
-function readInput(what: string, path: string): Uint8Array {
+/** @throws CommandError when the file is not what `boot --record` writes */
+function readRecording(path: string): TypedInput[] {
+  const text = new TextDecoder().decode(readInput('recording', path));
+  let recording: unknown;
   try {
-    return readFileSync(path);
-  } catch (error) {
-    throw fileError(what, path, error);
+    recording = JSON.parse(text);
+  } catch {
+    recording = undefined;
   }
+  if (Array.isArray(recording) && recording.every(isTypedInput)) return recording;
+  throw new CommandError(`${path} is no recording: boot --record writes a list of times and bytes in JSON`);
 }
 
-function readRecording(path: string): TypedInput[] {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as TypedInput[];
-  } catch (error) {
-    throw fileError('recording', path, error);
-  }
+function isTypedInput(value: unknown): value is TypedInput {
+  const { time, bytes } = (value ?? {}) as Record<string, unknown>;
+  return Number.isSafeInteger(time) && Array.isArray(bytes) && bytes.every((byte) => byte >= 0 && byte <= 255);
 }
 
 /** @returns the whole number that a text like `1000000` or `1_000_000` means */
 export function parseCount(text: string): number {
-  const count = Number(text.replaceAll('_', ''));
+  const count = text.trim() === '' ? Number.NaN : Number(text.replaceAll('_', ''));
   if (!Number.isSafeInteger(count) || count < 0) throw new InvalidArgumentError('It is not a whole number.');
   return count;
 }

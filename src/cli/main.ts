@@ -4,13 +4,11 @@ import { bootCommand } from './boot.ts';
 import { buildCommand } from './build.ts';
 import { execCommand } from './exec.ts';
 import { reportFailure } from './failure.ts';
+import { watchOutput } from './output.ts';
 import { stepCommand } from './step.ts';
 import { traceCommand } from './trace.ts';
 
-// Whoever reads our output may stop reading: `verdigris --help | head -1`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+watchOutput();
 
 const program = new Command('verdigris')
   .description('An x86-64 computer written in TypeScript, and the microkernel that runs on it.')

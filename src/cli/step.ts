@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
@@ -9,11 +9,15 @@ import { complete, execute } from '../debugger/session/commands.ts';
 import { Session } from '../debugger/session/session.ts';
 import { locationView, sourceView } from '../debugger/session/views.ts';
 import { debugImages, sourceReaderBelow } from './debug-images.ts';
+import { fileError } from './failure.ts';
 import { addMachineOptions, type MachineFlags, openMachine } from './machine-options.ts';
+import { writeOutput } from './output.ts';
 
 const HISTORY_FILE = join(homedir(), '.verdigris_history');
 const HISTORY_LINES = 1000;
 const PROMPT = '(verdigris) ';
+/** Commands after which the source around the new place is of interest. */
+const MOVES = /^(s|step|n|next|finish|out)$/;
 
 const DETAILS = `
 Commands: stepi nexti step next finish continue until break watch delete breakpoints registers memory
@@ -48,8 +52,8 @@ async function step(imagePath: string | undefined, flags: MachineFlags): Promise
   const input = createPrompt(session, target);
   for (const line of locationView(session)) print(line);
   await readCommands(session, input, serial);
-  saveHistory(input);
   input.close();
+  saveHistory(input);
   return 0;
 }
 
@@ -77,15 +81,26 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** Latest first, as readline wants it. A file that cannot be read is no history. */
 function loadHistory(): string[] {
-  if (!process.stdin.isTTY || !existsSync(HISTORY_FILE)) return [];
-  return readFileSync(HISTORY_FILE, 'utf8').split('\n').filter(Boolean).reverse();
+  if (!process.stdin.isTTY) return [];
+  try {
+    return readFileSync(HISTORY_FILE, 'utf8').split('\n').filter(Boolean).reverse();
+  } catch {
+    return [];
+  }
 }
 
+/** @throws CommandError when it cannot be written */
 function saveHistory(input: Interface): void {
   if (!process.stdin.isTTY) return;
   const { history } = input as Interface & { history: string[] };
-  writeFileSync(HISTORY_FILE, `${history.slice(0, HISTORY_LINES).reverse().join('\n')}\n`, { mode: 0o600 });
+  const text = `${history.slice(0, HISTORY_LINES).reverse().join('\n')}\n`;
+  try {
+    writeFileSync(HISTORY_FILE, text, { mode: 0o600 });
+  } catch (error) {
+    throw fileError('history', HISTORY_FILE, error, 'write');
+  }
 }
 
 function createPrompt(session: Session, target: MachineTarget): Interface {
@@ -114,10 +129,9 @@ async function readCommands(session: Session, input: Interface, serial: SerialLi
       if (!interactive) print(`${PROMPT}${text}`);
       const { lines, quit } = await execute(session, text);
       serial.flush();
-      for (const each of lines) print(each);
-      if (interactive && /^(s|step|n|next|finish|out)$/.test(text.trim()))
-        for (const each of sourceView(session, 3)) print(each);
-      if (quit) return;
+      const shown = interactive && MOVES.test(text.trim()) ? [...lines, ...sourceView(session, 3)] : lines;
+      const isRead = await writeOutput(shown.map((each) => `${each}\n`).join(''));
+      if (quit || !isRead) return;
     }
     if (interactive) input.prompt();
   }

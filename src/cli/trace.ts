@@ -8,6 +8,7 @@ import { SystemCall } from '../kernel/syscall/numbers.ts';
 import { debugImages } from './debug-images.ts';
 import { CommandError } from './failure.ts';
 import { addMachineOptions, type MachineFlags, openMachine, parseCount } from './machine-options.ts';
+import { writeOutput } from './output.ts';
 
 interface TraceFlags extends MachineFlags {
   readonly from?: string;
@@ -36,7 +37,7 @@ export function traceCommand(): Command {
     .description('run a kernel image and print what each instruction did')
     .argument('[image]', 'the kernel image (default: our kernel, compiled when stale)')
     .option('--from <place>', 'begin at a symbol, an address (0x...) or an instruction count')
-    .option('--count <n>', 'trace this many instructions (default: to the end)', parseCount)
+    .option('--count <n>', 'trace this many instructions or system calls (default: to the end)', parseCount)
     .option('--function <name>', 'trace only instructions of this function')
     .option('--syscalls', 'trace system calls instead of instructions')
     .option('--json', 'print a JSON object a line');
@@ -55,12 +56,11 @@ async function trace(imagePath: string | undefined, flags: TraceFlags): Promise<
   if (flags.from !== undefined) await runTo(target, images, flags.from);
   const limit = flags.maxInstructions ?? Number.MAX_SAFE_INTEGER;
   if (flags.syscalls) {
-    const end = await traceSystemCalls(target, images, limit, (entry) => output.line(systemCallLine(entry, flags)));
-    if (!flags.json) output.line(`          ** ${end}`);
+    await traceCalls(target, images, flags, limit, output);
   } else {
     await traceInstructions(target, images, flags, limit, output);
   }
-  await output.close();
+  await output.flush();
   return 0;
 }
 
@@ -122,6 +122,7 @@ async function traceInstructions(
     const entry = traceStep(target, images);
     output.line(instructionLine(entry, flags));
     left--;
+    if (output.isFull) await output.flush();
     if (entry.ended !== undefined || output.isClosed) return;
     if (start !== undefined && !isWanted(target.state.rip)) await stepOut(target, isWanted, call, limit);
   }
@@ -142,6 +143,25 @@ async function stepOut(
   target.setBreakpoint(returnAddress);
   await target.resume(limit);
   target.clearBreakpoint(returnAddress);
+}
+
+async function traceCalls(
+  target: MachineTarget,
+  images: ImageSet,
+  flags: TraceFlags,
+  limit: number,
+  output: LineWriter,
+): Promise<void> {
+  const calls = traceSystemCalls(target, images, limit);
+  for (let left = flags.count ?? Number.POSITIVE_INFINITY; left > 0 && !output.isClosed; left--) {
+    const { done, value } = await calls.next();
+    if (done) {
+      if (!flags.json) output.line(`          ** ${value}`);
+      return;
+    }
+    output.line(systemCallLine(value, flags));
+    if (output.isFull) await output.flush();
+  }
 }
 
 function instructionLine(entry: TraceEntry, flags: TraceFlags): string {
@@ -170,24 +190,18 @@ class LineWriter {
   isClosed = false;
   #text = '';
 
-  constructor() {
-    process.stdout.on('error', () => {
-      this.isClosed = true;
-    });
-  }
-
   line(text: string): void {
     this.#text += `${text}\n`;
-    if (this.#text.length >= flushSize) this.#flush();
   }
 
-  #flush(): void {
-    if (!this.isClosed) process.stdout.write(this.#text);
+  /** Whether there is enough to write; whoever prints many lines then waits for `flush`. */
+  get isFull(): boolean {
+    return this.#text.length >= flushSize;
+  }
+
+  async flush(): Promise<void> {
+    const text = this.#text;
     this.#text = '';
-  }
-
-  async close(): Promise<void> {
-    this.#flush();
-    await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+    this.isClosed = !(await writeOutput(text));
   }
 }

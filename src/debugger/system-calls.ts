@@ -29,16 +29,16 @@ const RSP = 4;
 const patience = 10_000;
 
 /**
- * Reports every system call of the guest through `report`, in order of return, until the machine ends or `until` instructions
- * have retired. Breakpoints on the kernel's entry (MSR LSTAR) and on the return addresses do the work, so code runs at
+ * Yields every system call of the guest, in order of return, until the machine ends or `until` instructions have retired.
+ * Breakpoints on the kernel's entry (MSR LSTAR) and on the return addresses do the work, so code runs at
  * full speed between calls.
+ * @returns why it ended
  */
-export async function traceSystemCalls(
+export async function* traceSystemCalls(
   target: DebugTarget,
   images: ImageSet,
   until: number,
-  report: (entry: SystemCallEntry) => void,
-): Promise<string> {
+): AsyncGenerator<SystemCallEntry, string> {
   const open = new Map<string, OpenCall>();
   const returns = new Map<bigint, number>();
   const { state } = target;
@@ -59,14 +59,14 @@ export async function traceSystemCalls(
     target.setBreakpoint(returnAddress);
   };
 
-  const leave = () => {
+  const leave = (): SystemCallEntry | undefined => {
     const call = open.get(keyOf(state.rip));
-    if (call === undefined) return;
+    if (call === undefined) return undefined;
     open.delete(keyOf(state.rip));
     const others = (returns.get(call.returnAddress) ?? 1) - 1;
     returns.set(call.returnAddress, others);
     if (others === 0) target.clearBreakpoint(call.returnAddress);
-    report({ ...call.entry, result: state.gpr(RAX), endCount: target.instructionCount });
+    return { ...call.entry, result: state.gpr(RAX), endCount: target.instructionCount };
   };
 
   let entryPoint = 0n;
@@ -79,10 +79,12 @@ export async function traceSystemCalls(
     const bound = entryPoint === 0n ? Math.min(until, target.instructionCount + patience) : until;
     const stop = await target.resume(bound);
     if (stop.kind === 'breakpoint') {
-      if (state.rip === entryPoint) enter();
-      else leave();
+      const isCall = state.rip === entryPoint;
+      if (isCall) enter();
+      const returned = isCall ? undefined : leave();
+      if (returned !== undefined) yield returned;
     } else if (stop.kind !== 'count' || target.instructionCount >= until) {
-      for (const { entry } of open.values()) report(entry);
+      for (const { entry } of open.values()) yield entry;
       return stop.text;
     }
   }

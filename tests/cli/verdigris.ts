@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-const program = resolve(import.meta.dirname, '../../bin/verdigris.js');
+export const program = resolve(import.meta.dirname, '../../bin/verdigris.js');
 
 export interface Outcome {
   readonly status: number | null;
@@ -12,9 +12,9 @@ export interface Outcome {
 }
 
 /** Runs the command line with an empty or given standard input. */
-export function verdigris(options: readonly string[], input: string | undefined = ''): Promise<Outcome> {
+export function verdigris(options: readonly string[], input = '', executable = program): Promise<Outcome> {
   return new Promise((settle, fail) => {
-    const child = spawn(process.execPath, [program, ...options], { env: { ...process.env, NO_COLOR: '1' } });
+    const child = spawn(process.execPath, [executable, ...options], { env: { ...process.env, NO_COLOR: '1' } });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text) => {

@@ -56,8 +56,10 @@ describe('trace --syscalls: a line a system call', () => {
   it('reports number, arguments, program and result of each', { timeout: 120_000 }, async () => {
     const { target, session } = await debugOurKernel();
     const calls: SystemCallEntry[] = [];
-    const end = await traceSystemCalls(target, session.images, Number.MAX_SAFE_INTEGER, (entry) => calls.push(entry));
-    expect(end).toBe('the machine powered off with status 0');
+    const trace = traceSystemCalls(target, session.images, Number.MAX_SAFE_INTEGER);
+    let step = await trace.next();
+    for (; !step.done; step = await trace.next()) calls.push(step.value);
+    expect(step.value).toBe('the machine powered off with status 0');
     const of = (number: number) => calls.filter((call) => call.number === number);
     expect(of(SystemCall.getpid)[0]).toMatchObject({ program: 'bin/init', result: 1n });
     expect(

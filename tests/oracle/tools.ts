@@ -8,6 +8,7 @@ const packages = {
   objdump: 'binutils',
   'musl-gcc': 'musl-tools',
   'qemu-system-x86_64': 'qemu-system-x86',
+  script: 'bsdutils',
 } as const;
 
 export type ToolName = keyof typeof packages;
