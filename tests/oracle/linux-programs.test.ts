@@ -14,6 +14,7 @@ const PROGRAMS = [
   'exec',
   'efault',
   'memory',
+  'memory-calls',
   'signal-handlers',
   'signal-queue',
   'credentials',

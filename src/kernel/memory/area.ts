@@ -9,7 +9,8 @@ export const Protection = { NONE: 0, READ: 1, WRITE: 2, EXECUTE: 4, ALL: 7 } as 
 
 /**
  * What an area is, beside its protection. SHARED areas show their object's own pages, the others copy on write. GROWS_DOWN:
- * the stack, which a fault below it makes longer. NOT_RESERVED: mmap did not count its pages against the memory there is.
+ * the stack, which a fault below it makes longer. NOT_RESERVED: mmap did not count its pages against the memory there is. LOCKED_ON_FAULT, only with LOCKED: its pages are
+ * still brought in one by one.
  */
 export const AreaFlag = {
   SHARED: 1,
@@ -18,6 +19,7 @@ export const AreaFlag = {
   NOT_FORKED: 8,
   WIPED_ON_FORK: 16,
   NOT_RESERVED: 32,
+  LOCKED_ON_FAULT: 64,
 } as const;
 
 /** Most areas in a space (vm.max_map_count). */

@@ -17,8 +17,8 @@ import {
   u64,
 } from '#dialect';
 import { allocateZeroedFrame, releaseFrame } from './frames.ts';
-import { pageCeiling } from './layout.ts';
-import { entryFrame, findEntry, makeEntry, Page, releaseRange, setEntry } from './page-table.ts';
+import { directMap, PAGE_SIZE, pageCeiling } from './layout.ts';
+import { entryFrame, findEntry, makeEntry, Page, releaseRange, setEntry, visitEntries } from './page-table.ts';
 import { ObjectCache } from './slab.ts';
 
 export class MemoryObject {
@@ -71,7 +71,7 @@ export function retainObject(object: MemoryObject): void {
 export function releaseObject(object: MemoryObject): void {
   object.references = u32(object.references - 1);
   if (object.references > 0) return;
-  discardPages(object, 0n, object.size);
+  releaseRange(object.root, 0n, pageCeiling(object.size));
   releaseFrame(object.root);
   objects.release(addressOf(object));
 }
@@ -99,7 +99,7 @@ export function hasObjectPage(object: MemoryObject, offset: u64): boolean {
   return place !== 0n && mem.load64(place) !== 0n;
 }
 
-/** Forgets the pages of [start, end), which read as zeros from then on; whoever maps one keeps its frame until unmapped. */
-export function discardPages(object: MemoryObject, start: u64, end: u64): void {
-  releaseRange(object.root, start, pageCeiling(end));
+/** Fills the pages of [start, end) with zeros, for all who map them. */
+export function clearPages(object: MemoryObject, start: u64, end: u64): void {
+  visitEntries(object.root, start, end, (_place, entry) => mem.fill(directMap(entryFrame(entry)), 0, PAGE_SIZE));
 }

@@ -11,6 +11,7 @@ import {
   tryLoad8,
   tryLoad32,
   tryLoad64,
+  tryStore8,
   tryStore32,
   tryStore64,
   type UserPtr,
@@ -89,6 +90,14 @@ export function readUser64(source: UserPtr<unknown>): Result<u64> {
   const value = tryLoad64(source);
   close();
   return value;
+}
+
+export function writeUser8(destination: UserPtr<unknown>, value: u8): Result<void> {
+  if (!isUserRange(destination, 1n)) return err(Errno.EFAULT);
+  open();
+  const stored = tryStore8(destination, value);
+  close();
+  return stored;
 }
 
 export function writeUser32(destination: UserPtr<unknown>, value: u32): Result<void> {

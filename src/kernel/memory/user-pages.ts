@@ -1,5 +1,5 @@
 /** The pages of user memory: brought in when first used, copied when first written, found for the kernel. */
-import { Errno, err, mem, ok, type PhysAddr, type Result, type u32, u64, type VirtAddr, virt } from '#dialect';
+import { Errno, err, mem, ok, type PhysAddr, type Result, u32, u64, type VirtAddr, virt } from '#dialect';
 import { type AddressSpace, flushRange, isLoaded } from './address-space.ts';
 import { type Area, AreaFlag, areaAt, firstAreaAbove, mergeAround, Protection } from './area.ts';
 import { allocateFrame, allocateZeroedFrame, frameReferences, releaseFrame, shareFrame } from './frames.ts';
@@ -122,16 +122,31 @@ function makeWritable(space: AddressSpace, area: Area, place: VirtAddr, address:
 }
 
 /**
- * Gives every page of [start, end), a part of an area, the frame that a first use would, writable ones their own. Returns
- * where it had to stop, for want of memory or because the area's object has ended, or else `end`.
+ * Gives every page of [start, end), a part of an area, the frame that a first use would, their own if they are to be
+ * written. Returns where it had to stop, for want of memory or because the area's object has ended, or else `end`.
  */
-export function populate(space: AddressSpace, area: Area, start: u64, end: u64): u64 {
-  const isWritten = (area.protection & Protection.WRITE) !== 0;
+export function populate(space: AddressSpace, area: Area, start: u64, end: u64, isWritten: boolean): u64 {
   for (let address = start; address < end; address = u64(address + PAGE_SIZE)) {
-    if (readEntry(space.root, address) !== 0n) continue;
-    if (!fillPage(space, area, address, isWritten).ok) return address;
+    const place = findEntry(space.root, address);
+    const entry = place === 0n ? 0n : mem.load64(place);
+    const isThere = entry !== 0n && (!isWritten || (entry & Page.WRITABLE) !== 0n);
+    if (isThere) continue;
+    const made = entry === 0n ? fillPage(space, area, address, isWritten) : makeWritable(space, area, place, address);
+    if (!made.ok) return address;
   }
   return end;
+}
+
+/** Gives every page of an area its frame; false when it had to stop. */
+export function populateArea(space: AddressSpace, area: Area): boolean {
+  const isWritten = (area.protection & Protection.WRITE) !== 0 && (area.flags & AreaFlag.SHARED) === 0;
+  return populate(space, area, area.start, area.end, isWritten) === area.end;
+}
+
+/** True when an area's pages are to be there before they are used: locked ones. */
+export function isEagerArea(area: Area): boolean {
+  const lock = u32(area.flags & (AreaFlag.LOCKED | AreaFlag.LOCKED_ON_FAULT));
+  return lock === AreaFlag.LOCKED && area.protection !== Protection.NONE;
 }
 
 /** Brings the page-table entries of an area in line with its protection. */

@@ -138,7 +138,7 @@ function mapStack(space: AddressSpace, lowest: u64): Result<void> {
   const area = newArea(start, STACK_TOP, Protection.READ | Protection.WRITE, AreaFlag.GROWS_DOWN);
   if (!area.ok) return err(area.error);
   linkArea(space.areas, area.value);
-  return populate(space, area.value, pageFloor(lowest), STACK_TOP) === STACK_TOP ? ok() : err(Errno.ENOMEM);
+  return populate(space, area.value, pageFloor(lowest), STACK_TOP, true) === STACK_TOP ? ok() : err(Errno.ENOMEM);
 }
 
 /** Copies a vector's strings to `target` upwards, and pushes their new addresses and the ending null. */

@@ -29,7 +29,7 @@ import {
   USER_START,
 } from '../memory/layout.ts';
 import { createObject, type MemoryObject, releaseObject } from '../memory/object.ts';
-import { applyProtection, populate } from '../memory/user-pages.ts';
+import { applyProtection, isEagerArea, populateArea } from '../memory/user-pages.ts';
 
 /** MAP_* of mmap(2). */
 export const MapFlag = {
@@ -141,8 +141,8 @@ export function mapArea(
     return err(cleared.error);
   }
   linkArea(space.areas, area);
-  const isEager = (flags & MapFlag.POPULATE) !== 0 || (area.flags & AreaFlag.LOCKED) !== 0;
-  if (isEager && area.protection !== Protection.NONE) populate(space, area, start, end);
+  const isWanted = (flags & MapFlag.POPULATE) !== 0 && area.protection !== Protection.NONE;
+  if (isWanted || isEagerArea(area)) populateArea(space, area);
   mergeAround(space.areas, start, end);
   return ok(start);
 }
