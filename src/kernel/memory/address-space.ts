@@ -18,12 +18,20 @@ import {
 } from '#dialect';
 import { type Area, AreaFlag, AreaList, attachObject, freeArea, linkArea, newArea, unlinkArea } from './area.ts';
 import { allocateZeroedFrame, releaseFrame } from './frames.ts';
-import { directMap, greater, lesser, PAGE_SIZE, pageFloor, STACK_GUARD_BYTES, STACK_TOP } from './layout.ts';
+import {
+  DEFAULT_STACK_LIMIT,
+  directMap,
+  greater,
+  lesser,
+  PAGE_SIZE,
+  pageFloor,
+  STACK_GUARD_BYTES,
+  STACK_TOP,
+} from './layout.ts';
 import { newIdentity } from './object.ts';
 import { invalidatePage, Page, releaseRange, shareRange } from './page-table.ts';
 import { ObjectCache } from './slab.ts';
 
-const DEFAULT_STACK_LIMIT = 0x80_0000n;
 /** Least and most room that is kept free below the stack's end when mmap looks for addresses (arch/x86/mm/mmap.c). */
 const LEAST_STACK_ROOM = 0x800_0000n;
 const MOST_STACK_ROOM = u64((STACK_TOP / 6n) * 5n);

@@ -19,6 +19,8 @@ export const USER_START = 0x1_0000n;
 export const USER_END = 0x7fff_ffff_f000n;
 /** End of the main thread's stack. */
 export const STACK_TOP = 0x7fff_ffff_0000n;
+/** RLIMIT_STACK of the first process. */
+export const DEFAULT_STACK_LIMIT = 0x80_0000n;
 /** A stack grows no closer than this to what is mapped below it (stack_guard_gap). */
 export const STACK_GUARD_BYTES = 0x10_0000n;
 

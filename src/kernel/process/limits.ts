@@ -1,5 +1,6 @@
 /** Resource limits (getrlimit(2)): what they are called, and what a process starts with. */
 import type { u32, u64 } from '#dialect';
+import { DEFAULT_STACK_LIMIT } from '../memory/layout.ts';
 import type { Process } from './pcb.ts';
 
 export const Limit = {
@@ -28,7 +29,6 @@ export const UNLIMITED = 0xffff_ffff_ffff_ffffn;
 /** Descriptors that a process can have open: the hard limit never exceeds it. */
 export const MOST_DESCRIPTORS = 1024n;
 
-const LARGEST_STACK = 0x80_0000n;
 /** Processes that fit into the table. */
 const MOST_PROCESSES = 1024n;
 const MOST_QUEUED_SIGNALS = 4096n;
@@ -51,7 +51,7 @@ function set(process: Process, limit: u32, value: u64): void {
 
 /** The limits of the first process, which its descendants inherit: those that are enforced, at what is enforced anyway. */
 export function initializeLimits(process: Process): void {
-  set(process, Limit.STACK, LARGEST_STACK);
+  process.limits[Limit.STACK]!.soft = DEFAULT_STACK_LIMIT;
   set(process, Limit.CORE, 0n);
   set(process, Limit.NPROC, MOST_PROCESSES);
   set(process, Limit.NOFILE, MOST_DESCRIPTORS);

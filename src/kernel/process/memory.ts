@@ -17,11 +17,9 @@ import {
   Protection,
   splitAround,
 } from '../memory/area.ts';
-import { totalFrameCount } from '../memory/frames.ts';
 import {
   isUserRange,
   PAGE_OFFSET_MASK,
-  PAGE_SHIFT,
   PAGE_SIZE,
   pageCeiling,
   pageFloor,
@@ -30,6 +28,7 @@ import {
 } from '../memory/layout.ts';
 import { createObject, type MemoryObject, releaseObject } from '../memory/object.ts';
 import { applyProtection, isEagerArea, populateArea } from '../memory/user-pages.ts';
+import { isAffordable, isData, mappedBytes, mayBecomeData, mayExpand } from './memory-limits.ts';
 
 /** MAP_* of mmap(2). */
 export const MapFlag = {
@@ -98,11 +97,6 @@ export function chooseAddress(space: AddressSpace, hint: u64, size: u64, flags: 
   return below.ok ? below : findFreeRange(space.areas, USER_END, size);
 }
 
-/** True when a mapping that can be written could ever have so many bytes of memory (overcommit_memory 0 of proc(5)). */
-export function isAffordable(bytes: u64): boolean {
-  return bytes >> PAGE_SHIFT <= totalFrameCount();
-}
-
 /** Pages that may be written and are the program's own are counted against the memory there is. */
 function isReserved(protection: u32, flags: u32): boolean {
   if ((flags & MapFlag.NORESERVE) !== 0) return false;
@@ -131,7 +125,10 @@ export function mapArea(
   if (space.areas.count >= MOST_AREAS) return err(Errno.ENOMEM);
   if (isReserved(protection, flags) && !isAffordable(size)) return err(Errno.ENOMEM);
   const end = u64(start + size);
-  const made = newArea(start, end, u32(protection & Protection.ALL), areaFlags(space, flags));
+  const kind = areaFlags(space, flags);
+  const added = u64(size - mappedBytes(space, start, end));
+  if (!mayExpand(space, added, isData(protection, kind))) return err(Errno.ENOMEM);
+  const made = newArea(start, end, u32(protection & Protection.ALL), kind);
   if (!made.ok) return err(made.error);
   const area = made.value;
   if (object !== null) attachObject(area, object, offset);
@@ -197,11 +194,14 @@ function protectRange(space: AddressSpace, start: u64, end: u64, protection: u32
   return isChanged && covered === end ? ok() : err(Errno.ENOMEM);
 }
 
-/** False when the area would become more memory than there is. */
+/** False when the area would become more memory than there is, or than the process may have. */
 function protectArea(space: AddressSpace, area: Area, protection: u32): boolean {
   const wasCounted = (area.flags & (AreaFlag.SHARED | AreaFlag.NOT_RESERVED)) !== 0;
   const becomesWritable = (protection & ~area.protection & Protection.WRITE) !== 0;
-  if (becomesWritable && !wasCounted && !isAffordable(u64(area.end - area.start))) return false;
+  const size = u64(area.end - area.start);
+  if (becomesWritable && !wasCounted && !isAffordable(size)) return false;
+  const becomesData = isData(protection, area.flags) && !isData(area.protection, area.flags);
+  if (becomesData && !mayBecomeData(space, size)) return false;
   area.protection = protection;
   applyProtection(space, area);
   return true;

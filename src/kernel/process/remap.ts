@@ -18,7 +18,8 @@ import {
 import { isUserRange, PAGE_OFFSET_MASK, pageCeiling } from '../memory/layout.ts';
 import { moveRange } from '../memory/page-table.ts';
 import { isEagerArea, populateArea } from '../memory/user-pages.ts';
-import { chooseAddress, isAffordable, MapFlag, unmapMemory } from './memory.ts';
+import { chooseAddress, MapFlag, unmapMemory } from './memory.ts';
+import { isAffordable, isData, mayExpand } from './memory-limits.ts';
 
 /** MREMAP_* of mremap(2). */
 export const RemapFlag = { MAYMOVE: 1, FIXED: 2, DONTUNMAP: 4 } as const;
@@ -61,8 +62,10 @@ function resizableArea(space: AddressSpace, start: u64, oldSize: u64, newSize: u
   if (oldSize === 0n && (area.flags & AreaFlag.SHARED) === 0) return err(Errno.EINVAL);
   if (oldSize > u64(area.end - start)) return err(Errno.EFAULT);
   if (newSize <= oldSize) return ok(area);
+  const added = u64(newSize - oldSize);
+  if (!mayExpand(space, added, isData(area.protection, area.flags))) return err(Errno.ENOMEM);
   const isCounted = (area.protection & Protection.WRITE) !== 0 && (area.flags & AreaFlag.NOT_RESERVED) === 0;
-  return isCounted && !isAffordable(u64(newSize - oldSize)) ? err(Errno.ENOMEM) : ok(area);
+  return isCounted && !isAffordable(added) ? err(Errno.ENOMEM) : ok(area);
 }
 
 function growMapping(space: AddressSpace, start: u64, oldSize: u64, newSize: u64, flags: u32): Result<u64> {

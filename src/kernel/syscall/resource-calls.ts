@@ -105,6 +105,7 @@ function changeLimit(caller: Process, target: Process, resource: u32, soft: u64,
   if (resource === Limit.NOFILE && hard > MOST_DESCRIPTORS) return err(Errno.EPERM);
   pair.soft = soft;
   pair.hard = hard;
+  if (resource === Limit.STACK && target.addressSpace !== null) target.addressSpace.stackLimit = soft;
   return ok();
 }
 

@@ -1,8 +1,9 @@
-/* mremap, madvise, mlock, mincore, msync, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, and what mprotect and munmap do to holes. */
+/* mremap, madvise, mlock, mincore, msync, MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, holes, RLIMIT_AS, _DATA and _STACK. */
 #include "check.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 enum { PAGE = 4096 };
@@ -239,6 +240,49 @@ static void holes(void) {
   TOUCH("what may be written may be read", printf("%d ", *(volatile char *)code));
 }
 
+static void limit(int resource, rlim_t soft) {
+  struct rlimit both;
+  getrlimit(resource, &both);
+  both.rlim_cur = soft;
+  setrlimit(resource, &both);
+}
+
+static long recurse(int depth) {
+  volatile char frame[PAGE];
+  frame[0] = (char)depth;
+  return depth == 0 ? 0 : recurse(depth - 1) + frame[0] - (char)depth + 1;
+}
+
+static void limits(void) {
+  char *base = hole(16);
+  place(base, 4, PROT_READ);
+  char *end = (char *)syscall(SYS_brk, 0);
+  limit(RLIMIT_DATA, 0);
+  printf("no limit means the hard one: %d\n", map(1, RW, MAP_PRIVATE) != MAP_FAILED);
+  limit(RLIMIT_DATA, PAGE);
+  REPORT((long)map(1, RW, MAP_PRIVATE));
+  REPORT(mprotect(base, PAGE, RW));
+  REPORT(mprotect(base, PAGE, PROT_READ | PROT_EXEC));
+  mprotect(base, PAGE, PROT_READ);
+  printf("read-only is no data: %d\n", map(1, PROT_READ, MAP_PRIVATE) != MAP_FAILED);
+  printf("nor is what is shared: %d\n", map(1, RW, MAP_SHARED) != MAP_FAILED);
+  printf("the break stays: %d\n", (char *)syscall(SYS_brk, end + 64 * PAGE) == end);
+  limit(RLIMIT_DATA, RLIM_INFINITY);
+  limit(RLIMIT_AS, PAGE);
+  REPORT((long)map(1, PROT_NONE, MAP_PRIVATE));
+  where("grow", raw_remap(base, 4 * PAGE, 5 * PAGE, 0, 0), base);
+  where("move", raw_remap(base, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, base + 8 * PAGE), base);
+  where("replace", (long)place(base + 8 * PAGE, 4, PROT_READ), base);
+  where("replace with more", (long)place(base + 8 * PAGE, 5, PROT_READ), base);
+  printf("the break stays: %d\n", (char *)syscall(SYS_brk, end + 64 * PAGE) == end);
+  limit(RLIMIT_AS, RLIM_INFINITY);
+  limit(RLIMIT_STACK, 1 << 20);
+  printf("a short stack: %ld\n", recurse(100));
+  IN_CHILD("too deep for it", signal(SIGSEGV, SIG_DFL); recurse(400));
+  limit(RLIMIT_STACK, 64 << 20);
+  printf("a long stack: %ld\n", recurse(10000));
+}
+
 int main(void) {
   struct sigaction action = { .sa_flags = SA_SIGINFO | SA_NODEFER };
   action.sa_sigaction = on_fault;
@@ -248,5 +292,6 @@ int main(void) {
   advice();
   locks();
   holes();
+  limits();
   return 0;
 }
