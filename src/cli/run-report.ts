@@ -1,4 +1,5 @@
 import { chalkStderr } from 'chalk';
+import type { RegionExit } from '../cpu/translator/translator.ts';
 import type { Machine } from '../machine/machine.ts';
 import { describeStop, exitCodeOf, type Stop } from '../machine/stop.ts';
 import { type ProcessTime, processTime } from './process-time.ts';
@@ -18,7 +19,21 @@ export interface RunReport {
   /** From the start of the process to the end of the run. */
   readonly total: ProcessTime;
   readonly stateHash: string;
+  /** Ways out of translated code, the most frequent first. */
+  readonly translatorExits: readonly TranslatorExit[];
 }
+
+/** How often translated code was left at instructions of one form, for one cause, and the place where most often. */
+export interface TranslatorExit {
+  /** `interpreted`: the instruction was left to the interpreter; `ordinary`: control went on where no translated code was linked. */
+  readonly cause: RegionExit['kind'];
+  readonly instruction: string;
+  readonly count: number;
+  readonly places: number;
+  readonly hottest: string;
+}
+
+const EXITS_SHOWN = 12;
 
 /** @param milliseconds the host's time for the run */
 export function reportRun(
@@ -39,7 +54,19 @@ export function reportRun(
     firstOutput: firstOutput ?? null,
     total: processTime(),
     stateHash: machine.stateHash(),
+    translatorExits: rankExits(machine.processor.translator?.exits(Number.POSITIVE_INFINITY) ?? []),
   };
+}
+
+/** Sums exits up by cause and instruction, the most frequent first. */
+export function rankExits(exits: readonly RegionExit[]): TranslatorExit[] {
+  const ranks = new Map<string, TranslatorExit>();
+  for (const { kind, instruction, count, rip } of exits.toSorted((a, b) => b.count - a.count)) {
+    const key = `${kind} ${instruction}`;
+    const known = ranks.get(key) ?? { cause: kind, instruction, count: 0, places: 0, hottest: `0x${rip.toString(16)}` };
+    ranks.set(key, { ...known, count: known.count + count, places: known.places + 1 });
+  }
+  return [...ranks.values()].sort((a, b) => b.count - a.count).slice(0, EXITS_SHOWN);
 }
 
 /** @returns lines for people: a name, blanks, a value; `instructions N` among them, exactly so */
@@ -52,6 +79,10 @@ export function formatReport(report: RunReport, stop: Stop): string {
     ['first output', report.firstOutput === null ? 'none' : formatTime(report.firstOutput)],
     ['total', formatTime(report.total)],
     ['state hash', report.stateHash],
+    ...report.translatorExits.map(({ cause, instruction, count, places, hottest }): [string, string] => [
+      'translator exit',
+      `${String(count).padStart(9)} ${cause.padEnd(11)} ${instruction} at ${places} ${places === 1 ? 'place' : 'places'}, ${hottest}`,
+    ]),
     ['instructions', String(report.instructions)],
   ];
   return rows.map(([name, value]) => `${chalkStderr.dim(name)} ${value}\n`).join('');

@@ -2,12 +2,15 @@ import type { CpuBus } from '../cpu/bus.ts';
 import type { Engine, RunExit } from '../cpu/cpu.ts';
 import type { CpuSnapshot } from '../cpu/cpu-snapshot.ts';
 import type { CpuState } from '../cpu/state.ts';
+import type { Translator } from '../cpu/translator/translator.ts';
 
 /** What the machine needs of a processor; src/cpu/cpu.ts has the real one. */
 export interface Processor {
   readonly state: CpuState;
   /** Instructions retired since power-on. Exact whenever a bus callback runs; the current instruction does not count. */
   readonly instructionCount: number;
+  /** What translates hot code, if anything does. */
+  readonly translator?: Pick<Translator, 'exits'> | undefined;
   /** Runs until that many instructions have retired, or something stops it. */
   run(until: number): RunExit;
   /** Executes one instruction, or delivers one interrupt. */
