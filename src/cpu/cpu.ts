@@ -16,6 +16,7 @@ import {
   INDIRECT_RECORD,
   MODE,
   MODE_DECODE_MASK,
+  STRING_LIMIT,
   TLB_ENTRIES,
   TLB_SLOW_WATCH,
   tlbReadAddress,
@@ -55,8 +56,7 @@ const MARGIN = 2 * R.RUN_LIMIT + REGION_LIMIT;
 const SLICE = 200_000;
 /** Ticks with which every taken branch comes back. */
 const NO_TICKS = -MARGIN;
-const STRING_LIMIT = 65536;
-/** How often in a row nothing may retire, as in a repeated string instruction of endless count, before the host gets a turn. */
+/** How often in a row nothing may retire, as where a handler of exceptions cannot be reached, before the host gets a turn. */
 const PATIENCE = 32;
 const FETCH_CACHE = 1024;
 const RIP_WORD = FIELDS.rip.address >> 2;
@@ -86,7 +86,10 @@ export class Cpu {
   readonly memory: WebAssembly.Memory;
   readonly system: SystemUnit;
   readonly bus: CpuBus;
-  /** Instructions retired. A HLT counts, a repeated string instruction counts once, a faulting instruction does not. */
+  /**
+   * Instructions retired, which is virtual time. A HLT counts, a faulting instruction does not, a repeated string instruction counts
+   * once and STRING_LIMIT for each pause: time goes on within one that takes for ever. `run` may come back so much late.
+   */
   instructionCount = 0;
 
   /** Told of every exception and interrupt that is delivered. */
@@ -388,6 +391,10 @@ export class Cpu {
       case R.EXIT.TICKS:
         this.#sample();
         return undefined;
+      case R.EXIT.RESTART:
+        this.#next = this.#record;
+        if (this.state.get('stringLimit') === STRING_LIMIT) this.instructionCount += STRING_LIMIT;
+        return undefined;
       default:
         this.#next = this.#record;
         return undefined;
@@ -478,15 +485,15 @@ export class Cpu {
       return this.#deliverThrown(exception);
     }
     const before = this.instructionCount;
-    const rip = state.rip;
     state.set('stringLimit', system.stepTrap ? 1 : STRING_LIMIT);
     const exit = this.#isolated();
     state.set('stringLimit', STRING_LIMIT);
-    const paused = system.stepTrap && state.rip === rip && this.#paused;
-    if (this.instructionCount > before || paused) system.retired();
+    if (this.#paused && !system.stepTrap) system.paused();
+    else if (this.#paused || this.instructionCount > before) system.retired();
     return exit;
   }
 
+  /** What was executed alone stopped between two iterations. */
   #paused = false;
 
   /** Decodes and executes the instruction at RIP in a record of its own. */
@@ -664,7 +671,7 @@ export class Cpu {
     const sum = (low >>> 0) + instruction.length;
     const nextLow = sum | 0;
     const nextHigh = state.mode64 && sum > 0xffff_ffff ? (high + 1) | 0 : high;
-    system.restarted = false;
+    system.charge = 1;
     words[RIP_WORD] = nextLow;
     words[RIP_WORD + 1] = nextHigh;
     try {
@@ -675,7 +682,8 @@ export class Cpu {
       words[RIP_WORD + 1] = high;
       return this.#deliverThrown(exception);
     }
-    if (!system.restarted) this.instructionCount++;
+    this.instructionCount += system.charge;
+    this.#paused = system.charge !== 1;
     const straight = words[RIP_WORD] === nextLow && words[RIP_WORD + 1] === nextHigh;
     const goesOn = straight && state.fetchContext === context && !FORMS[instruction.form]!.endsRun;
     if (goesOn && this.#cache.generation === generation) this.#next = record + R.RECORD_BYTES;

@@ -76,7 +76,7 @@ export const FIELDS = {
   transfer: { address: CPU_BLOCK + 0x268, width: 8 },
   /** Host address of guest physical address 0. */
   ramAddress: { address: CPU_BLOCK + 0x270, width: 4 },
-  /** Most iterations of a repeated string instruction before it pauses. */
+  /** STRING_LIMIT, or 1 while every iteration of a repeated string instruction is stepped. */
   stringLimit: { address: CPU_BLOCK + 0x2f8, width: 4 },
   /** 1 from the delivery of an NMI until the next IRET. */
   nmiBlocked: { address: CPU_BLOCK + 0x274, width: 4 },
@@ -94,6 +94,13 @@ export const FIELDS = {
 } as const;
 
 export type FieldName = keyof typeof FIELDS;
+
+/**
+ * A repeated string instruction pauses where rCX is a multiple of this, so that interrupts can arrive within it. Where it pauses, and
+ * what that costs, follows from the guest's registers alone: nothing that cuts execution into pieces can change it. A pause takes
+ * the virtual time of as many instructions.
+ */
+export const STRING_LIMIT = 65536;
 
 /** gpr[n] at GPR + 8n, in encoding order RAX RCX RDX RBX RSP RBP RSI RDI R8..R15. */
 export const GPR = CPU_BLOCK;

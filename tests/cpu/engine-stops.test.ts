@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { STRING_LIMIT } from '../../src/cpu/layout.ts';
 import { CODE, DATA, longModeCpu } from './long-mode.ts';
 
 const HLT = 0xf4;
@@ -127,7 +128,7 @@ describe('repeated string instructions', () => {
     ]);
   });
 
-  it('count once however long they are, and go downward', () => {
+  it('count once and for their pauses, and go downward', () => {
     // std; mov edi, DATA+0x3ffff8; mov ecx, 0x40000; mov rax, -1; rep stosq; hlt
     const code = [
       ...[0xfd, 0xbf, 0xf8, 0xff, 0x5f, 0, 0xb9, 0, 0, 4, 0],
@@ -135,7 +136,7 @@ describe('repeated string instructions', () => {
     ];
     const cpu = longModeCpu(code);
     expect(cpu.run(1e6).reason).toBe('halt');
-    expect(cpu.instructionCount).toBe(6);
+    expect(cpu.instructionCount).toBe(6 + 3 * STRING_LIMIT);
     expect(cpu.state.gpr(7)).toBe(BigInt(DATA + 0x3ffff8 - 8 * 0x40000));
     expect(cpu.guestRam[DATA + 0x200000]).toBe(0xff);
   });

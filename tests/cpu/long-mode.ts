@@ -33,7 +33,7 @@ export function longModeCpu(
 }
 
 /** Puts any processor, used or new, into the state of `longModeCpu`. */
-export function enterLongMode(cpu: Cpu, code: readonly number[]): void {
+export function enterLongMode(cpu: Pick<Cpu, 'state' | 'reset' | 'refresh'>, code: readonly number[]): void {
   cpu.reset();
   const { state } = cpu;
   const words = new DataView(state.guestRam.buffer, state.guestRam.byteOffset);

@@ -1,7 +1,7 @@
 import { type CpuBus, GuestException } from '../bus.ts';
 import { DecodeError, Decoder, MAX_LENGTH } from '../decode/decoder.ts';
 import { Instruction } from '../decode/instruction.ts';
-import { MODE } from '../layout.ts';
+import { MODE, STRING_LIMIT } from '../layout.ts';
 import { Context, type Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
 import type { Bits, Program } from '../semantics/nodes.ts';
@@ -15,8 +15,6 @@ import { Evaluator, type OracleMemory } from './evaluate.ts';
 
 const PAGE = 4096;
 const RSP = 4;
-/** Elements that a repeated string instruction does before it pauses to look for interrupts. */
-const STRING_LIMIT = 65536;
 const INVALID_OPCODE = 6;
 const GENERAL_PROTECTION = 13;
 const PAGE_FAULT = 14;
@@ -114,9 +112,10 @@ export class OracleProcessor {
       const oneIteration = stepping && system.stepTrap;
       state.set('stringLimit', oneIteration ? 1 : STRING_LIMIT);
       this.#fetch();
-      const retired = this.#execute();
-      if (retired) this.instructionCount++;
-      if (stepping && (retired || oneIteration)) system.retired();
+      const charge = this.#execute();
+      this.instructionCount += charge;
+      if (stepping && (charge === 1 || oneIteration)) system.retired();
+      else if (stepping) system.paused();
     } catch (error) {
       if (!(error instanceof GuestException)) throw error;
       state.rip = rip;
@@ -158,21 +157,21 @@ export class OracleProcessor {
     return state.guestRam.subarray(physical, physical + length);
   }
 
-  /** @returns false when the instruction is to be started again and has not retired */
-  #execute(): boolean {
+  /** @returns what the instruction adds to the count: 1 when it has retired, else it is to be started again */
+  #execute(): number {
     const { state, system } = this;
     const instruction = this.#instruction;
     const start = state.rip;
     const next = BigInt.asUintN(state.mode64 ? 64 : 32, start + BigInt(instruction.length));
     const program = leavesSegment(state, instruction) ? undefined : this.#program();
     const outcome = program && this.#usable() ? this.#evaluate(program) : 'leave';
-    if (outcome === 'jumped') return true;
-    if (outcome === 'restart') return false;
+    if (outcome === 'jumped') return 1;
+    if (outcome === 'restart') return state.get('stringLimit') === STRING_LIMIT ? STRING_LIMIT : 0;
     state.rip = next;
-    if (outcome === 'next') return true;
-    system.restarted = false;
+    if (outcome === 'next') return 1;
+    system.charge = 1;
     system.execute(instruction);
-    return !system.restarted;
+    return system.charge;
   }
 
   #evaluate(program: Program): ReturnType<Evaluator['execute']> {

@@ -1,6 +1,6 @@
 /**
  * String instructions (SDM vol. 1, 7.3.9). A repeated one is exact after every element: registers move with each, so that a fault or a
- * pause leaves a state from which the same instruction goes on. It pauses after `stringLimit` elements.
+ * pause leaves a state from which the same instruction goes on. It pauses where rCX is a multiple of `stringLimit`.
  */
 import { FLAG, KIND } from '../flags.ts';
 import { ES } from '../layout.ts';
@@ -76,16 +76,15 @@ function repeat(c: Context, elements: (loop: Loop) => I64, goesOn?: () => I32): 
   }
   const bits = c.variant.addressSize;
   const count = c.variable(c.readRegister(RCX, bits));
-  const budget = c.variable(i64.extend_i32_u(c.field('stringLimit')));
+  const mask = c.let(i64.sub(i64.extend_i32_u(c.field('stringLimit')), i64.const(1)));
   c.if(isNonzero(count), () =>
     c.loop(() => {
-      const room = c.let(select(count, budget, i64.lt_u(count, budget)));
+      const room = c.let(i64.add(i64.and(i64.sub(count, i64.const(1)), mask), i64.const(1)));
       const done = elements({ step, upward, room });
       c.assign(count, i64.sub(count, done));
       c.writeRegister(RCX, bits, count);
-      c.assign(budget, i64.sub(budget, done));
       const more = c.let(goesOn ? i32.and(isNonzero(count), goesOn()) : isNonzero(count));
-      c.if(i32.and(more, i64.eqz(budget)), () => c.restart());
+      c.if(i32.and(more, i64.eqz(i64.and(count, mask))), () => c.restart());
       return more;
     }),
   );

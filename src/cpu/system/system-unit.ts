@@ -43,8 +43,11 @@ export class SystemUnit {
   readonly debug: DebugRegisters;
   readonly msrs: ModelSpecificRegisters;
   readonly hooks: SystemHooks;
-  /** Set by a repeated INS or OUTS that stopped early with RIP on itself: it has not retired. */
-  restarted = false;
+  /**
+   * What the instruction adds to the instruction count: 1, unless it is a repeated INS or OUTS that stopped with RIP on itself. Then
+   * nothing, or what its pause costs.
+   */
+  charge = 1;
   /** Set by IRET: RF as it was just loaded holds for the next instruction. */
   resumeFlagLoaded = false;
   /** TF and the shadow before the instruction that is being stepped; SYSCALL, SYSRET and INT n clear the former. */
@@ -195,8 +198,13 @@ export class SystemUnit {
   retired(): void {
     const { state } = this;
     if (!this.resumeFlagLoaded) state.set('systemFlags', state.systemFlags & ~FLAG.RF);
-    if (state.interruptShadow === this.#stepShadow) state.set('interruptShadow', SHADOW.none);
+    this.paused();
     if (this.stepTrap && state.interruptShadow !== SHADOW.movSs) this.pendTrap(Dr6.BS);
+  }
+
+  /** After a stepped instruction that stopped between two iterations: the shadow over it ends there. */
+  paused(): void {
+    if (this.state.interruptShadow === this.#stepShadow) this.state.set('interruptShadow', SHADOW.none);
   }
 
   /** Has #DB delivered at the end of this instruction. @param bits for DR6 */

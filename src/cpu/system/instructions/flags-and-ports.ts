@@ -3,7 +3,7 @@
 import { FORMS } from '../../decode/forms.ts';
 import type { Instruction } from '../../decode/instruction.ts';
 import { FLAG } from '../../flags.ts';
-import { ES, SHADOW, TR } from '../../layout.ts';
+import { ES, SHADOW, STRING_LIMIT, TR } from '../../layout.ts';
 import type { Segment } from '../../state.ts';
 import { SystemType } from '../descriptors.ts';
 import { generalProtection } from '../faults.ts';
@@ -128,8 +128,8 @@ function advance(system: SystemUnit, instruction: Instruction, register: number,
 }
 
 /**
- * INS and OUTS, repeated or not. A repetition stops between iterations when an event is due: RIP then stays on the
- * instruction, which has not retired.
+ * INS and OUTS, repeated or not. A repetition stops between iterations when an event is due, and pauses as the other string
+ * instructions do: RIP then stays on the instruction, which has not retired.
  */
 function stringTransfer(element: typeof inputElement): InstructionFunction {
   return (system, instruction) => {
@@ -145,9 +145,11 @@ function stringTransfer(element: typeof inputElement): InstructionFunction {
       element(system, instruction, port, width);
       const left = readRegister(state, RCX, bits) - 1n;
       writeRegister(state, RCX, bits, left);
-      if (left !== 0n && (system.stepTrap || state.pendingDebug !== 0 || system.hooks.stopRequested?.())) {
+      if (left === 0n) return;
+      const pauses = left % BigInt(STRING_LIMIT) === 0n;
+      if (pauses || system.stepTrap || state.pendingDebug !== 0 || system.hooks.stopRequested?.()) {
         state.rip -= BigInt(instruction.length);
-        system.restarted = true;
+        system.charge = pauses ? STRING_LIMIT : 0;
         return;
       }
     }
