@@ -111,8 +111,8 @@ const multiplySigned: Semantics = (c) => {
   const first = c.variant.form.operands.length - 2;
   const a = c.let(c.signed(c.read(first)));
   const b = c.let(c.signed(c.read(first + 1)));
+  const low = c.result(i64.mul(a, b));
   const product = c.let(i64.mul(a, b));
-  const low = c.result(product);
   const lost =
     c.size === 64
       ? i64.xor(multiplyHighSigned(c, a, b), i64.shr_s(product, i64.const(63)))

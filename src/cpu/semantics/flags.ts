@@ -31,6 +31,8 @@ const isKind = (lazy: Lazy, kind: number): I32 => i32.eq(lazy.kind, i32.const(ki
 const is32 = ({ shift }: Lazy): boolean => shift.kind === 'constant' && shift.bits === 32n;
 const isNegative = (lazy: Lazy, value: I64): I32 =>
   is32(lazy) ? i32.lt_s(i32.wrap_i64(value), i32.const(0)) : i64.lt_s(i64.shl(value, lazy.shift), i64.const(0));
+const isZero = (lazy: Lazy, value: I64): I32 =>
+  is32(lazy) ? i32.eqz(i32.wrap_i64(value)) : i64.eqz(i64.shl(value, lazy.shift));
 const flag = (condition: I32, mask: number): I32 => i32.mul(condition, i32.const(mask));
 
 /** @returns i32: CF PF AF ZF SF OF as they stand in RFLAGS */
@@ -127,22 +129,26 @@ const compareSigned = (operator: 'lt_s' | 'le_s') => (lazy: Lazy) =>
     ? i32[operator](i32.wrap_i64(lazy.a), i32.wrap_i64(lazy.b))
     : i64[operator](i64.shl(lazy.a, lazy.shift), i64.shl(lazy.b, lazy.shift));
 
+/** The operands are zero-extended: no shifting, whatever their size. */
+const compareUnsigned = (operator: 'lt_u' | 'le_u' | 'eq') => (lazy: Lazy) =>
+  is32(lazy) ? i32[operator](i32.wrap_i64(lazy.a), i32.wrap_i64(lazy.b)) : i64[operator](lazy.a, lazy.b);
+
 const RULES: readonly ConditionRule[] = [
   { fromFlags: (flags) => has(flags, FLAG.OF), afterLogic: () => i32.const(0) },
   {
     fromFlags: (flags) => has(flags, FLAG.CF),
-    afterSubtraction: ({ a, b }) => i64.lt_u(a, b),
+    afterSubtraction: compareUnsigned('lt_u'),
     afterLogic: () => i32.const(0),
   },
   {
     fromFlags: (flags) => has(flags, FLAG.ZF),
-    afterSubtraction: ({ a, b }) => i64.eq(a, b),
-    afterLogic: ({ a }) => i64.eqz(a),
+    afterSubtraction: compareUnsigned('eq'),
+    afterLogic: (lazy) => isZero(lazy, lazy.a),
   },
   {
     fromFlags: (flags) => has(flags, FLAG.CF | FLAG.ZF),
-    afterSubtraction: ({ a, b }) => i64.le_u(a, b),
-    afterLogic: ({ a }) => i64.eqz(a),
+    afterSubtraction: compareUnsigned('le_u'),
+    afterLogic: (lazy) => isZero(lazy, lazy.a),
   },
   {
     fromFlags: (flags) => has(flags, FLAG.SF),
@@ -200,6 +206,7 @@ export function fusedCondition(code: number, kind: number, a: I64, b: I64, size:
 interface KnownFlags {
   readonly carry: I32;
   readonly overflow: I32;
+  readonly adjust: I32;
   /** Zero-extended or with garbage above the operand size. */
   readonly result: I64;
 }
@@ -211,11 +218,15 @@ function knownFlags(lazy: Lazy, kind: number): KnownFlags | undefined {
   const lowBit = i32.wrap_i64(i64.and(b, one));
   const isNonzero = i64.ne(b, i64.const(0));
   const lowest = i64.const(1n << 63n);
+  const nibble = i64.and(a, i64.const(15));
+  const nibbleCarry = (third: I64) =>
+    i32.wrap_i64(i64.and(i64.shr_u(i64.xor(i64.xor(a, b), third), i64.const(4)), one));
   switch (kind) {
     case KIND.ADD:
       return {
         carry: i64.lt_u(a, b),
         overflow: isNegative(lazy, i64.and(i64.xor(other, a), i64.xor(b, a))),
+        adjust: nibbleCarry(other),
         result: a,
       };
     case KIND.ADC: {
@@ -223,6 +234,7 @@ function knownFlags(lazy: Lazy, kind: number): KnownFlags | undefined {
       return {
         carry: i64.le_u(a, b),
         overflow: isNegative(lazy, i64.and(i64.xor(first, a), i64.xor(b, a))),
+        adjust: nibbleCarry(first),
         result: a,
       };
     }
@@ -231,6 +243,7 @@ function knownFlags(lazy: Lazy, kind: number): KnownFlags | undefined {
       return {
         carry: i64.le_u(a, b),
         overflow: isNegative(lazy, i64.and(i64.xor(a, b), i64.xor(a, result))),
+        adjust: nibbleCarry(result),
         result,
       };
     }
@@ -238,26 +251,38 @@ function knownFlags(lazy: Lazy, kind: number): KnownFlags | undefined {
       return {
         carry: i64.lt_u(a, b),
         overflow: isNegative(lazy, i64.and(i64.xor(a, b), i64.xor(a, other))),
+        adjust: nibbleCarry(other),
         result: other,
       };
     case KIND.LOGIC:
-      return { carry: no, overflow: no, result: a };
+      return { carry: no, overflow: no, adjust: no, result: a };
     case KIND.INC:
-      return { carry: isNonzero, overflow: i64.eq(i64.shl(a, shift), lowest), result: a };
+      return {
+        carry: isNonzero,
+        overflow: i64.eq(i64.shl(a, shift), lowest),
+        adjust: i64.eqz(nibble),
+        result: a,
+      };
     case KIND.DEC:
       return {
         carry: isNonzero,
         overflow: i64.eq(i64.add(i64.shl(a, shift), i64.shl(one, shift)), lowest),
+        adjust: i64.eq(nibble, i64.const(15)),
         result: a,
       };
     case KIND.SHL:
-      return { carry: isNegative(lazy, b), overflow: i32.xor(isNegative(lazy, b), isNegative(lazy, a)), result: a };
+      return {
+        carry: isNegative(lazy, b),
+        overflow: i32.xor(isNegative(lazy, b), isNegative(lazy, a)),
+        adjust: no,
+        result: a,
+      };
     case KIND.SHR:
-      return { carry: lowBit, overflow: isNegative(lazy, i64.xor(a, i64.shl(a, one))), result: a };
+      return { carry: lowBit, overflow: isNegative(lazy, i64.xor(a, i64.shl(a, one))), adjust: no, result: a };
     case KIND.SAR:
-      return { carry: lowBit, overflow: no, result: a };
+      return { carry: lowBit, overflow: no, adjust: no, result: a };
     case KIND.MUL:
-      return { carry: isNonzero, overflow: isNonzero, result: a };
+      return { carry: isNonzero, overflow: isNonzero, adjust: no, result: a };
     default:
       return undefined;
   }
@@ -279,18 +304,32 @@ export function conditionAfter(code: number, storedKind: number, a: I64, b: I64)
   return code & 1 ? i32.eqz(even) : even;
 }
 
+/** @returns i32: CF PF AF ZF SF OF as they stand in RFLAGS, after an operation of known kind; see `conditionAfter` */
+export function statusFlagsAfter(storedKind: number, a: I64, b: I64): I32 {
+  const kind = storedKind >> 2;
+  const lazy: Lazy = { kind: i32.const(kind), a, b, shift: i64.const(64 - (8 << (storedKind & 3))) };
+  const known = knownFlags(lazy, kind);
+  if (known === undefined) return i32.and(i32.wrap_i64(a), i32.const(STATUS_FLAGS));
+  const { carry, overflow, adjust, result } = known;
+  const low = i32.or(carry, i32.or(flag(evenParity(result), FLAG.PF), flag(adjust, FLAG.AF)));
+  const high = i32.or(flag(isNegative(lazy, result), FLAG.SF), flag(overflow, FLAG.OF));
+  return i32.or(low, i32.or(flag(isZero(lazy, result), FLAG.ZF), high));
+}
+
+const evenParity = (result: I64): I32 =>
+  i32.and(i32.xor(i32.popcnt(i32.and(i32.wrap_i64(result), i32.const(0xff))), i32.const(1)), i32.const(1));
+
 /** The even conditions in order: O B Z BE S P L LE. */
 function evenAfter(pair: number, lazy: Lazy, { carry, overflow, result }: KnownFlags): I32 {
-  const zero = is32(lazy) ? i32.eqz(i32.wrap_i64(result)) : i64.eqz(i64.shl(result, lazy.shift));
+  const zero = isZero(lazy, result);
   const less = i32.xor(isNegative(lazy, result), overflow);
-  const parity = i32.popcnt(i32.and(i32.wrap_i64(result), i32.const(0xff)));
   const rules = [
     overflow,
     carry,
     zero,
     i32.or(carry, zero),
     isNegative(lazy, result),
-    i32.and(i32.xor(parity, i32.const(1)), i32.const(1)),
+    evenParity(result),
     less,
     i32.or(less, zero),
   ];

@@ -34,6 +34,8 @@ export abstract class ProgramLowering {
   readonly #assigned = new Set<number>();
   /** Upper bound of the significant bits of bound i64 values. */
   readonly #significant = new Map<number, number>();
+  /** Bound i64 values that are sign-extended from 32 bits. */
+  readonly #signExtended = new Set<number>();
 
   constructor(code: Code) {
     this.code = code;
@@ -104,6 +106,7 @@ export abstract class ProgramLowering {
     this.#places.clear();
     this.#assigned.clear();
     this.#significant.clear();
+    this.#signExtended.clear();
   }
 
   #statements(statements: readonly Statement[]): void {
@@ -116,6 +119,9 @@ export abstract class ProgramLowering {
       case 'let':
       case 'assign':
         this.value(statement.value);
+        if (!this.#assigned.has(statement.local.id) && this.#isSignExtended(statement.value)) {
+          this.#signExtended.add(statement.local.id);
+        }
         this.#bind(statement.local, statement.kind === 'let' ? this.bitsOf(statement.value) : 64);
         break;
       case 'readRegister':
@@ -224,8 +230,8 @@ export abstract class ProgramLowering {
           this.value(node.operands[0]!);
           break;
         }
-        if (isCutTo32(node)) {
-          this.#low32(node.operands[0]!);
+        if (this.#isNarrow(node)) {
+          this.#low32(node);
           code.op('i64.extend_i32_u');
           break;
         }
@@ -251,13 +257,44 @@ export abstract class ProgramLowering {
       code.i32(Number(BigInt.asIntN(32, node.bits)));
     } else if (node.kind === 'operation' && node.name === 'i64.extend_i32_u') {
       this.value(node.operands[0]!);
-    } else if (node.kind === 'operation' && LOW_OPERATORS.has(node.name)) {
+    } else if (node.kind === 'operation' && (LOW_OPERATORS.has(node.name) || this.#isNarrowShift(node))) {
+      if (node.name === 'i64.and' && isLowMask(node.operands[1]!)) {
+        this.#low32(node.operands[0]!);
+        return;
+      }
       for (const operand of node.operands) this.#low32(operand);
       code.op(node.name.replace('i64', 'i32'));
     } else {
       this.value(node);
       code.op('i32.wrap_i64');
     }
+  }
+
+  /** The value fits 32 bits, and 32-bit arithmetic yields it. */
+  #isNarrow(node: Extract<Node, { kind: 'operation' }>): boolean {
+    if (node.type !== 'i64' || this.bitsOf(node) > 32) return false;
+    const [value, mask] = node.operands;
+    if (node.name === 'i64.and' && isLowMask(mask!)) {
+      return value!.kind === 'operation' && (LOW_OPERATORS.has(value!.name) || this.#isNarrowShift(value!));
+    }
+    return LOW_OPERATORS.has(node.name) || this.#isNarrowShift(node);
+  }
+
+  /** A shift whose low 32 result bits a 32-bit shift yields: by less than 32, and nothing comes in from above. */
+  #isNarrowShift({ name, operands: [value, count] }: Extract<Node, { kind: 'operation' }>): boolean {
+    if (!name.startsWith('i64.sh') || !this.#isBelow32(count!)) return false;
+    if (name === 'i64.shl') return true;
+    return name === 'i64.shr_u' ? this.bitsOf(value!) <= 32 : this.#isSignExtended(value!);
+  }
+
+  #isBelow32(count: Node): boolean {
+    return count.kind === 'constant' ? count.bits < 32n : this.bitsOf(count) <= 5;
+  }
+
+  /** Bits 63:32 are copies of bit 31. */
+  #isSignExtended(node: Node): boolean {
+    if (node.kind === 'local') return this.#signExtended.has(node.id);
+    return node.kind === 'operation' && SIGN_EXTENSIONS.has(node.name);
   }
 
   #load(statement: Load): void {
@@ -393,9 +430,6 @@ const GENERAL_PROTECTION = 13;
 /** Operators whose low 32 result bits depend on the low 32 bits of their operands alone. */
 const LOW_OPERATORS = new Set(['i64.add', 'i64.sub', 'i64.mul', 'i64.and', 'i64.or', 'i64.xor']);
 
-/** An arithmetic result cut to 32 bits. */
-function isCutTo32(node: Extract<Node, { kind: 'operation' }>): boolean {
-  const [value, mask] = node.operands;
-  const cuts = node.name === 'i64.and' && mask?.kind === 'constant' && mask.bits === 0xffff_ffffn;
-  return cuts && value?.kind === 'operation' && LOW_OPERATORS.has(value.name);
-}
+const SIGN_EXTENSIONS = new Set(['i64.extend8_s', 'i64.extend16_s', 'i64.extend32_s', 'i64.extend_i32_s']);
+
+const isLowMask = (node: Node): boolean => node.kind === 'constant' && node.bits === 0xffff_ffffn;

@@ -154,12 +154,7 @@ export class RegionEmitter {
   #tree(block: number): void {
     const code = this.#code;
     const isHeader = this.#flow.isLoopHeader(block);
-    if (isHeader) {
-      this.#labels.set(block, code.loop());
-      code.get(this.#budget).i32(0).op('i32.lt_s').if();
-      this.#leaveTo(this.#region.blocks[block]!.record);
-      code.end();
-    }
+    if (isHeader) this.#labels.set(block, code.loop());
     const merges = this.#flow.children(block).filter((child) => this.#flow.isMerge(child));
     this.#within(block, merges.reverse());
     if (isHeader) code.end();
@@ -245,11 +240,23 @@ export class RegionEmitter {
         .br(this.#exit);
     } else if (this.#flow.isIrreducible(from, exit.block)) {
       this.#leaveTo(this.#region.blocks[exit.block]!.record);
-    } else if (!this.#flow.isForward(from, exit.block) || this.#flow.isMerge(exit.block)) {
+    } else if (!this.#flow.isForward(from, exit.block)) {
+      this.#repeat(exit.block);
+    } else if (this.#flow.isMerge(exit.block)) {
       code.br(this.#labels.get(exit.block)!);
     } else {
       this.#tree(exit.block);
     }
+  }
+
+  /**
+   * Goes back to a loop's header, unless the budget is used up. Looking at it here and not in the header lets flags die that the
+   * loop replaces before anyone reads them.
+   */
+  #repeat(header: number): void {
+    const code = this.#code.get(this.#budget).i32(0).op('i32.lt_s').if();
+    this.#leaveTo(this.#region.blocks[header]!.record);
+    code.end().br(this.#labels.get(header)!);
   }
 
   #leaveTo(record: number): void {

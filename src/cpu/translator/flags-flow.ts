@@ -39,7 +39,9 @@ export function deadFlags(blocks: readonly Block[], flow: ControlFlow): boolean[
     changed = false;
     for (const number of [...flow.order].reverse()) {
       const block = blocks[number]!;
-      let dead = staysInside(block) && successorsOf(block).every((next) => deadAtEntry[next]);
+      // On the way back to a loop's header control may leave, when the budget is used up.
+      const stays = (next: number) => deadAtEntry[next]! && flow.isForward(number, next);
+      let dead = staysInside(block) && successorsOf(block).every(stays);
       for (let index = block.instructions.length - 1; index >= 0; index--) {
         const { translatable } = block.instructions[index]!;
         result[number]![index] = dead;
@@ -47,10 +49,8 @@ export function deadFlags(blocks: readonly Block[], flow: ControlFlow): boolean[
         if (readsFlags || translatable.mayExit) dead = false;
         else if (translatable.writesFlags) dead = true;
       }
-      // A loop's head looks at the budget, and may leave.
-      const entry = dead && !flow.isLoopHeader(number);
-      if (entry !== deadAtEntry[number]) {
-        deadAtEntry[number] = entry;
+      if (dead !== deadAtEntry[number]) {
+        deadAtEntry[number] = dead;
         changed = true;
       }
     }

@@ -1,6 +1,6 @@
 import * as R from '../interpreter/records.ts';
 import { FIELDS, FLAT_SEGMENT, SEGMENT_BASE, SEGMENT_BYTES, SEGMENTS, ZERO_SLOT } from '../layout.ts';
-import { conditionAfter } from '../semantics/flags.ts';
+import { conditionAfter, statusFlagsAfter } from '../semantics/flags.ts';
 import { ProgramLowering } from '../semantics/lowering.ts';
 import type {
   Bits,
@@ -228,6 +228,11 @@ export class RegionLowering extends ProgramLowering {
   }
 
   protected statusFlags(): void {
+    const kind = this.#flagsTouched ? undefined : this.#flagKind;
+    if (kind !== undefined) {
+      this.value(statusFlagsAfter(kind, FLAGS_A as Node<'i64'>, FLAGS_B as Node<'i64'>));
+      return;
+    }
     this.#flagsToMemory();
     this.code.call(this.#frame.statusFlags);
   }
