@@ -163,6 +163,7 @@ export class Cpu {
       instance.exports,
       options,
       (linear) => this.#peek64(linear),
+      this.system.tlb.spans,
     );
   }
 
@@ -411,13 +412,16 @@ export class Cpu {
   /** The end of a slice shows where time is spent. */
   #sample(): void {
     this.#next = this.#record;
+    this.system.tlb.spans.refresh();
     if (this.translator !== undefined && this.#lookup() === this.#record)
       this.translator.sample(this.#page!, this.#record);
   }
 
   /** Control came to a record by a way that was not linked yet. */
   #reached(record: number): void {
-    if (record !== 0 && this.translator?.isEager) this.translator.sample(this.#page!, record);
+    if (record === 0 || !this.translator?.isEager) return;
+    this.system.tlb.spans.refresh();
+    this.translator.sample(this.#page!, record);
   }
 
   #link(stub: number): RunExit | undefined {

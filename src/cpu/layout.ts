@@ -202,8 +202,28 @@ export const tlbWriteAddress = (mmuIndex: number): number => tlbReadAddress(mmuI
 /** A TLB that stays empty, selected while every access must take the slow path. */
 export const TLB_EMPTY = TLB_AREA + MMU_INDEXES * 2 * TLB_BYTES;
 
+/**
+ * Spans (system/spans.ts): beside each TLB, at this distance from it, an array of { base i64, length i64, addend i32, missed i64 }. An access of
+ * up to 16 bytes whose address is less than `length` behind `base` is at (address + addend) mod 2^32. `missed` is the address of the last
+ * access that was not, 0 for none.
+ */
+export const SPAN_OFFSET = (MMU_INDEXES * 2 + 1) * TLB_BYTES;
+export const SPANS = 512;
+export const SPAN_BYTES = 32;
+export const SPAN_BASE = 0;
+export const SPAN_LENGTH = 8;
+export const SPAN_ADDEND = 16;
+export const SPAN_MISSED = 24;
+/** What is missing from `length`, so that accesses that begin within it end within the pages. */
+export const SPAN_SLACK = 15;
+/** `length` of a span of one page. */
+export const SPAN_ONE_PAGE = 4096 - SPAN_SLACK;
+/** Behind the spans of a TLB: SPANS_CHANGED once an access has missed its span. */
+export const SPAN_STATUS = SPAN_OFFSET + SPANS * SPAN_BYTES;
+export const SPANS_CHANGED = 1;
+
 /** Jump cache: { rip i64, record i32, fetchContext i32 }, direct mapped. */
-export const JUMP_CACHE = TLB_EMPTY + TLB_BYTES;
+export const JUMP_CACHE = TLB_EMPTY + TLB_BYTES + SPAN_OFFSET;
 export const JUMP_CACHE_ENTRIES = 65536;
 export const JUMP_CACHE_ENTRY_BYTES = 16;
 

@@ -8,7 +8,6 @@ import {
   FS,
   GPR,
   GS,
-  JUMP_CACHE,
   LDTR,
   MMU_SUPERVISOR,
   MMU_SUPERVISOR_USER_ACCESS,
@@ -23,6 +22,7 @@ import {
   SEGMENT_SELECTOR,
   SEGMENTS,
   SS,
+  TLB_BYTES,
   TLB_EMPTY,
   TR,
   tlbReadAddress,
@@ -132,7 +132,7 @@ export class CpuState {
     this.view = new DataView(buffer);
     this.guestRam = new Uint8Array(buffer, ram, memoryBytes);
     this.segments = [ES, CS, SS, DS, FS, GS, LDTR, TR].map((index) => new Segment(this, index));
-    this.u8.fill(0xff, tlbReadAddress(0), JUMP_CACHE);
+    this.u8.fill(0xff, tlbReadAddress(0), TLB_EMPTY + TLB_BYTES);
     this.set('ramAddress', ram);
     this.set('userFetchContext', 1);
     this.set('systemFlags', RFLAGS_FIXED);

@@ -109,9 +109,9 @@ const multiplySigned: Semantics = (c) => {
     return;
   }
   const first = c.variant.form.operands.length - 2;
-  const a = c.let(c.signed(c.read(first)));
-  const b = c.let(c.signed(c.read(first + 1)));
-  const low = c.result(i64.mul(a, b));
+  const [x, y] = [c.read(first), c.read(first + 1)];
+  const low = c.result(i64.mul(x, y));
+  const [a, b] = [c.let(c.signed(x)), c.let(c.signed(y))];
   const product = c.let(i64.mul(a, b));
   const lost =
     c.size === 64

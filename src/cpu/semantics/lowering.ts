@@ -64,6 +64,11 @@ export abstract class ProgramLowering {
   protected abstract condition(code: number): void;
   /** Pushes the six status flags. */
   protected abstract statusFlags(): void;
+  /**
+   * Pushes the host address of an access, or leaves the instruction when the TLB has none; undefined in engines that go slow ways
+   * within the instruction instead. @param address local with the linear address
+   */
+  protected translate?(address: number, bits: number, write: boolean, access: AccessKind): void;
   /** Pushes the host address of the current read or write TLB. */
   protected abstract pushTlb(write: boolean): void;
   /** Pushes the value of a load whose probe missed, or leaves. */
@@ -303,15 +308,26 @@ export abstract class ProgramLowering {
     const { bits, place, access } = statement;
     const address = this.valueLocal(statement.address);
     if (statement.aligned) this.#checkAlignment(address);
+    if (this.translate) {
+      this.translate(address, bits, place !== undefined, access);
+      if (place !== undefined) {
+        const host = this.take('i32');
+        this.#places.set(place, host);
+        code.tee(host);
+      }
+      code.load(type, bits);
+      this.#bind(statement.local, bits);
+      return;
+    }
     const host = this.take('i32');
     if (place !== undefined) {
       this.#places.set(place, host);
-      this.#probe(address, bits, true, 'i32');
+      this.probe(address, bits, true, 'i32');
       code.else();
       this.missedPlace(address, bits, access);
       code.end().tee(host).if(type);
     } else {
-      this.#probe(address, bits, false, type, host);
+      this.probe(address, bits, false, type, host);
     }
     code.get(host).load(type, bits);
     code.else();
@@ -328,11 +344,17 @@ export abstract class ProgramLowering {
     const value = this.valueLocal(statement.value);
     if (statement.aligned) this.#checkAlignment(address);
     let host = place === undefined ? undefined : this.#places.get(place);
+    if (this.translate) {
+      if (host === undefined) this.translate(address, bits, true, access);
+      else code.get(host);
+      code.get(value).store(type, bits);
+      return;
+    }
     if (host !== undefined) {
       code.get(host).if();
     } else {
       host = this.take('i32');
-      this.#probe(address, bits, true, undefined, host);
+      this.probe(address, bits, true, undefined, host);
     }
     code.get(host).get(value).store(type, bits);
     code.else();
@@ -342,9 +364,9 @@ export abstract class ProgramLowering {
 
   /**
    * Opens an `if` that is entered when the TLB maps all of the access to RAM. With `host`, its local then holds the host address;
-   * without, the host address is what the arm leaves on the stack so far.
+   * without, the host address is what the arm leaves on the stack so far. @returns the local with the entry's host address
    */
-  #probe(address: number, bits: number, write: boolean, result: ValueType | undefined, host?: number): void {
+  protected probe(address: number, bits: number, write: boolean, result: ValueType | undefined, host?: number): number {
     const { code } = this;
     const entry = this.take('i32');
     code.get(address).i64(8n).op('i64.shr_u').op('i32.wrap_i64').i32(0xfff0).op('i32.and');
@@ -355,6 +377,7 @@ export abstract class ProgramLowering {
     code.i64(-4096n).op('i64.and').op('i64.eq').if(result);
     code.get(address).op('i32.wrap_i64').get(entry).load('i32', 32, 8).op('i32.add');
     if (host !== undefined) code.set(host);
+    return entry;
   }
 
   #checkAlignment(address: number): void {

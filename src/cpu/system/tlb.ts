@@ -7,6 +7,7 @@ import {
   MMU_SUPERVISOR_USER_ACCESS,
   MMU_USER,
   TLB_ADDEND,
+  TLB_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB_PHYSICAL_PAGE,
@@ -17,6 +18,7 @@ import {
 } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { Access, type PageWalker } from './page-walk.ts';
+import { Spans } from './spans.ts';
 
 /** What `Tlb.fill` found. */
 export const Fill = {
@@ -57,6 +59,8 @@ export class Tlb {
   physical = 0;
   /** #PF error code of the last failed fill. */
   errorCode = 0;
+  /** What translated code may rely on while the entries stay as they are. */
+  readonly spans: Spans;
 
   readonly #state: CpuState;
   readonly #walker: PageWalker;
@@ -74,6 +78,7 @@ export class Tlb {
 
   constructor(state: CpuState, walker: PageWalker) {
     this.#state = state;
+    this.spans = new Spans(state);
     this.#walker = walker;
     this.#words = state.i32;
     this.#ram = state.ramAddress;
@@ -124,6 +129,8 @@ export class Tlb {
     const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
     const page = low & ~0xfff;
     const physicalPage = Math.floor(this.physical / 4096);
+    const isFree = this.#words[word] === -1 && this.#words[word + 1] === -1;
+    if (!isFree) this.spans.forget(tlbReadAddress(0) + table * TLB_BYTES);
     this.#words[word + TLB_TAG / 4] = page | slow;
     this.#words[word + TLB_TAG / 4 + 1] = high;
     this.#words[word + TLB_ADDEND / 4] = this.#ram + physicalPage * 4096 - page;
@@ -154,6 +161,7 @@ export class Tlb {
   /** Drops every entry, or every entry that is not global (MOV to CR3 with CR4.PGE set). */
   flush(keepGlobal: boolean): void {
     this.#state.forgetFetches();
+    this.spans.forgetAll();
     this.#empty(this.#local, IN_LOCAL_LOG, 0);
     if (keepGlobal) return;
     this.#empty(this.#global, IN_GLOBAL_LOG, GLOBAL);
@@ -175,6 +183,7 @@ export class Tlb {
   /** INVLPG: drops the page that holds the address, global or not, and all of it when it is a large one. */
   invalidatePage(low: number, high: number): void {
     this.#state.forgetFetches();
+    this.spans.forgetAll();
     const page = linearPage(low, high);
     if (this.#pages1G.has(Math.floor(page / 2 ** 18))) this.#dropRange(page, 2 ** 18);
     else if (this.#pages2M.has(Math.floor(page / 2 ** 9))) this.#dropRange(page, 2 ** 10);
@@ -206,6 +215,7 @@ export class Tlb {
 
   /** Makes every write to a physical page look at the code granules from now on: code has been decoded from it. */
   holdCode(physicalPage: number): void {
+    this.spans.forgetAll();
     for (const { slots, count } of [this.#local, this.#global]) {
       for (let i = 0; i < count; i++) this.#holdSlot(slots[i] as number, physicalPage);
     }
@@ -221,6 +231,7 @@ export class Tlb {
 
   /** Sends every access to a linear page through the slow path, until as many `unwatch`es. @param page `linearPage` */
   watch(page: number): void {
+    this.spans.forgetAll();
     this.#watched.set(page, (this.#watched.get(page) ?? 0) + 1);
     this.#dropRange(page, 1);
   }

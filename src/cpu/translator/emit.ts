@@ -1,12 +1,24 @@
 import { jumpCacheIndex, SIDE_EXIT } from '../interpreter/generate.ts';
 import * as R from '../interpreter/records.ts';
-import { FIELDS, GPR, INDIRECT_RECORD, JUMP_CACHE, JUMP_CACHE_ENTRY_BYTES, XMM } from '../layout.ts';
+import {
+  FIELDS,
+  GPR,
+  INDIRECT_RECORD,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRY_BYTES,
+  SPAN_ADDEND,
+  SPAN_BASE,
+  SPAN_BYTES,
+  SPAN_LENGTH,
+  SPAN_OFFSET,
+  XMM,
+} from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { ControlFlow } from './control-flow.ts';
-import { deadFlags, flagKindsAtEntry } from './flags-flow.ts';
-import { type RegionFrame, RegionLowering } from './lower.ts';
+import { type Flags, FlagsFlow, type FlagValue } from './flags-flow.ts';
+import { type RegionFrame, RegionLowering, type SpanLocals } from './lower.ts';
 import { type Block, type Candidate, type Exit, type Region, successorsOf } from './region.ts';
 import { RegisterResolver, RegisterUse } from './register-use.ts';
 
@@ -23,8 +35,7 @@ export interface ImportedFunctions {
 export class RegionEmitter {
   readonly #region: Region;
   readonly #flow: ControlFlow;
-  readonly #flagKinds: (number | undefined)[];
-  readonly #deadFlags: boolean[][];
+  readonly #flagsFlow: FlagsFlow;
   readonly #code = new Code(1);
   readonly #budget = 0;
   readonly #exitRecord: number;
@@ -32,17 +43,20 @@ export class RegionEmitter {
   readonly #frame: RegionFrame;
   readonly #lowering: RegionLowering;
   readonly #labels = new Map<number, Label>();
+  readonly #spans = new Map<string, SpanLocals & { readonly write: boolean }>();
   #exit!: Label;
   /** The instruction being emitted, and how many of its block retire with or after it. */
   #record = 0;
   #left = 0;
+  /** Before it. */
+  #flags!: Flags;
 
-  constructor(state: CpuState, region: Region, imported: ImportedFunctions) {
+  /** @param allocateSpan gives the number of another span */
+  constructor(state: CpuState, region: Region, imported: ImportedFunctions, allocateSpan: () => number) {
     this.#region = region;
     this.#flow = new ControlFlow(region.blocks.map(successorsOf));
-    this.#flagKinds = flagKindsAtEntry(region.blocks, this.#flow);
-    this.#deadFlags = deadFlags(region.blocks, this.#flow);
     const resolver = new RegisterResolver(state);
+    this.#flagsFlow = new FlagsFlow(region.blocks, this.#flow, resolver);
     this.#use = new RegisterUse(resolver);
     for (const block of region.blocks) {
       for (const { record, translatable } of block.instructions) this.#use.add(record, translatable.program.statements);
@@ -51,6 +65,7 @@ export class RegionEmitter {
     this.#exitRecord = code.local('i32');
     const locals = (mask: number, type: 'i64' | 'v128') =>
       Array.from({ length: 32 }, (_, number) => (mask & (1 << number) ? code.local(type) : undefined));
+    const numbers = new Map<string, number>();
     this.#frame = {
       code,
       general: locals(this.#use.general, 'i64'),
@@ -63,9 +78,23 @@ export class RegionEmitter {
       branchTaken: code.local('i32'),
       jumpTarget: code.local('i64'),
       ...imported,
+      span: (group, write) => {
+        const key = `${group} ${write}`;
+        let span = this.#spans.get(key);
+        if (span === undefined) {
+          const number = numbers.get(group) ?? allocateSpan();
+          numbers.set(group, number);
+          const [base, length, addend] = [code.local('i64'), code.local('i64'), code.local('i32')];
+          span = { offset: SPAN_OFFSET + SPAN_BYTES * number, base, length, addend, write };
+          this.#spans.set(key, span);
+        }
+        return span;
+      },
+      reloadSpans: (writes) => this.#loadSpans(writes),
       sideExit: () => this.#sideExit(),
     };
     this.#lowering = new RegionLowering(this.#frame, state, resolver);
+    for (const block of region.blocks) for (const each of block.instructions) this.#lowering.collectSpans(each);
   }
 
   /** Defines the region's function in a module. @returns its index */
@@ -125,6 +154,29 @@ export class RegionEmitter {
     code.i32(0).load('i64', 64, FIELDS.flagsB.address).set(flagsB);
     code.i32(0).load('i32', 32, FIELDS.tlbRead.address).set(tlbRead);
     code.i32(0).load('i32', 32, FIELDS.tlbWrite.address).set(tlbWrite);
+    this.#loadSpans(false);
+    this.#loadSpans(true);
+  }
+
+  /** Takes the read or write spans of the TLB that is current now. */
+  #loadSpans(writes: boolean): void {
+    const { code, tlbRead, tlbWrite } = this.#frame;
+    const tlb = writes ? tlbWrite : tlbRead;
+    for (const { offset, base, length, addend, write } of this.#spans.values()) {
+      if (write !== writes) continue;
+      code
+        .get(tlb)
+        .load('i64', 64, offset + SPAN_BASE)
+        .set(base);
+      code
+        .get(tlb)
+        .load('i64', 64, offset + SPAN_LENGTH)
+        .set(length);
+      code
+        .get(tlb)
+        .load('i32', 32, offset + SPAN_ADDEND)
+        .set(addend);
+    }
   }
 
   #storeState(): void {
@@ -179,12 +231,14 @@ export class RegionEmitter {
     const code = this.#code;
     const block = this.#region.blocks[number]!;
     code.get(this.#budget).i32(block.count).op('i32.sub').set(this.#budget);
-    let kind = this.#flagKinds[number];
+    this.#flags = this.#flagsFlow.atEntry[number]!;
     this.#left = block.count;
     block.instructions.forEach((instruction, index) => {
+      const isDead = this.#flagsFlow.dead[number]![index]!;
       this.#record = instruction.record;
-      kind = this.#lowering.lower(instruction, kind, this.#deadFlags[number]![index]!);
+      this.#lowering.lower(instruction, this.#flags.kind, isDead);
       this.#left -= instruction.count;
+      this.#flags = this.#flagsFlow.behind(this.#flags, instruction, isDead);
     });
     this.#ending(number, block);
   }
@@ -195,7 +249,7 @@ export class RegionEmitter {
       this.#chooseTarget(number, block.candidates);
       code.i32(0).get(this.#frame.jumpTarget).store('i64', 64, FIELDS.rip.address);
       code.i32(0).i32(0).store('i32', 32, FIELDS.leaveCost.address);
-      this.#leaveTo(INDIRECT_RECORD);
+      this.#leaveTo(number, INDIRECT_RECORD);
     } else if (block.taken === undefined) {
       this.#goTo(number, block.next!);
     } else if (block.next === undefined) {
@@ -231,17 +285,18 @@ export class RegionEmitter {
   #goTo(from: number, exit: Exit): void {
     const code = this.#code;
     if (exit.kind === 'record') {
-      this.#leaveTo(exit.record);
+      this.#leaveTo(from, exit.record);
     } else if (exit.kind === 'target') {
+      this.#collectFlags(this.#flagsFlow.atEnd[from]!);
       code
         .i32(0)
         .load('i32', 32, exit.record + R.TARGET)
         .set(this.#exitRecord)
         .br(this.#exit);
     } else if (this.#flow.isIrreducible(from, exit.block)) {
-      this.#leaveTo(this.#region.blocks[exit.block]!.record);
+      this.#leaveTo(from, this.#region.blocks[exit.block]!.record);
     } else if (!this.#flow.isForward(from, exit.block)) {
-      this.#repeat(exit.block);
+      this.#repeat(from, exit.block);
     } else if (this.#flow.isMerge(exit.block)) {
       code.br(this.#labels.get(exit.block)!);
     } else {
@@ -253,22 +308,42 @@ export class RegionEmitter {
    * Goes back to a loop's header, unless the budget is used up. Looking at it here and not in the header lets flags die that the
    * loop replaces before anyone reads them.
    */
-  #repeat(header: number): void {
+  #repeat(from: number, header: number): void {
     const code = this.#code.get(this.#budget).i32(0).op('i32.lt_s').if();
-    this.#leaveTo(this.#region.blocks[header]!.record);
+    this.#leaveTo(from, this.#region.blocks[header]!.record);
     code.end().br(this.#labels.get(header)!);
   }
 
-  #leaveTo(record: number): void {
+  /** Leaves behind a block. */
+  #leaveTo(from: number, record: number): void {
+    this.#collectFlags(this.#flagsFlow.atEnd[from]!);
     this.#code.i32(record).set(this.#exitRecord).br(this.#exit);
   }
 
   /** Leaves before the instruction being emitted: its block has been charged in full. */
   #sideExit(): void {
     const code = this.#code.get(this.#budget).i32(this.#left).op('i32.add').set(this.#budget);
+    this.#collectFlags(this.#flags);
     code
       .i32(this.#record | SIDE_EXIT)
       .set(this.#exitRecord)
       .br(this.#exit);
+  }
+
+  /** Brings the flags' locals up to date from where the values are known to be as well. */
+  #collectFlags({ kind, a, b }: Flags): void {
+    const { flagsKind, flagsA, flagsB } = this.#frame;
+    if (kind !== undefined) this.#code.i32(kind).set(flagsKind);
+    this.#collect(a, flagsA);
+    this.#collect(b, flagsB);
+  }
+
+  #collect(value: FlagValue, local: number): void {
+    const code = this.#code;
+    if (value.in === 'constant') code.i64(value.bits).set(local);
+    if (value.in !== 'register') return;
+    code.get(this.#frame.general[value.number]!);
+    if (value.bits < 64) code.i64((1n << BigInt(value.bits)) - 1n).op('i64.and');
+    code.set(local);
   }
 }

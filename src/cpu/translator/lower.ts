@@ -1,20 +1,43 @@
 import * as R from '../interpreter/records.ts';
-import { FIELDS, FLAT_SEGMENT, SEGMENT_BASE, SEGMENT_BYTES, SEGMENTS, ZERO_SLOT } from '../layout.ts';
+import {
+  FIELDS,
+  FLAT_SEGMENT,
+  GPR,
+  SEGMENT_BASE,
+  SEGMENT_BYTES,
+  SEGMENTS,
+  SPAN_MISSED,
+  SPAN_STATUS,
+  SPANS_CHANGED,
+  ZERO_SLOT,
+} from '../layout.ts';
+import { RBP, RSP } from '../semantics/context.ts';
 import { conditionAfter, statusFlagsAfter } from '../semantics/flags.ts';
 import { ProgramLowering } from '../semantics/lowering.ts';
 import type {
+  AccessKind,
   Bits,
   InstructionNode,
   LocalNode,
   Node,
   OperandAccess,
   RegisterReference,
+  Statement,
   ValueType,
 } from '../semantics/nodes.ts';
 import type { CpuState } from '../state.ts';
 import type { Code } from '../wasm/code.ts';
 import type { RegionInstruction } from './region.ts';
 import type { RegisterResolver } from './register-use.ts';
+
+/** A span, in locals for as long as the region runs. */
+export interface SpanLocals {
+  /** From its TLB. */
+  readonly offset: number;
+  readonly base: number;
+  readonly length: number;
+  readonly addend: number;
+}
 
 /** The WebAssembly locals and functions that translated instructions share. */
 export interface RegionFrame {
@@ -34,6 +57,10 @@ export interface RegionFrame {
   /** Imported functions of the interpreter: () -> i32 from the flags in memory. */
   readonly conditions: readonly number[];
   readonly statusFlags: number;
+  /** The span that a group of accesses uses. */
+  span(group: string, write: boolean): SpanLocals;
+  /** Another TLB is current. */
+  reloadSpans(writes: boolean): void;
   /** Leaves the region before the instruction being emitted. */
   sideExit(): void;
 }
@@ -64,13 +91,8 @@ export class RegionLowering extends ProgramLowering {
   /**
    * @param flagKind of the flags before, if known
    * @param flagsAreDead what the instruction does to the flags may be left out
-   * @returns the kind of the flags behind it, if known
    */
-  lower(
-    { record, translatable }: RegionInstruction,
-    flagKind: number | undefined,
-    flagsAreDead: boolean,
-  ): number | undefined {
+  lower({ record, translatable }: RegionInstruction, flagKind: number | undefined, flagsAreDead: boolean): void {
     this.#record = record;
     this.#flagKind = flagKind;
     this.#flagsTouched = false;
@@ -79,7 +101,6 @@ export class RegionLowering extends ProgramLowering {
     const { program } = flagsAreDead ? translatable.withoutFlags : translatable;
     this.lowerStatements(program.statements);
     this.releaseLocals();
-    return translatable.flagKind === null ? flagKind : translatable.flagKind;
   }
 
   protected readRegister(register: RegisterReference, bits: Bits): void {
@@ -139,9 +160,14 @@ export class RegionLowering extends ProgramLowering {
     this.code.i32(0);
     this.value(value);
     this.code.store(bytes === 4 ? 'i32' : 'i64', bytes * 8, address);
+    const writes = address === FIELDS.tlbWrite.address;
+    if (!writes && address !== FIELDS.tlbRead.address) return;
     const { tlbRead, tlbWrite } = this.#frame;
-    if (address === FIELDS.tlbRead.address) this.code.i32(0).load('i32', 32, address).set(tlbRead);
-    if (address === FIELDS.tlbWrite.address) this.code.i32(0).load('i32', 32, address).set(tlbWrite);
+    this.code
+      .i32(0)
+      .load('i32', 32, address)
+      .set(writes ? tlbWrite : tlbRead);
+    this.#frame.reloadSpans(writes);
   }
 
   protected instructionValue(what: InstructionNode['what']): void {
@@ -248,16 +274,63 @@ export class RegionLowering extends ProgramLowering {
     this.code.get(write ? this.#frame.tlbWrite : this.#frame.tlbRead);
   }
 
-  protected missedLoad(): void {
+  /** By the span of this kind of access, else by the TLB, to whose page the span then moves; leaves when it has no entry. */
+  protected override translate(address: number, bits: number, write: boolean, access: AccessKind): void {
+    const { code } = this;
+    const tlb = write ? this.#frame.tlbWrite : this.#frame.tlbRead;
+    const span = this.#frame.span(this.#accessGroup(access), write);
+    code.get(address).get(span.base).op('i64.sub').get(span.length).op('i64.lt_u').if('i32');
+    code.get(address).op('i32.wrap_i64').get(span.addend).op('i32.add').else();
+    code
+      .get(tlb)
+      .get(address)
+      .store('i64', 64, span.offset + SPAN_MISSED);
+    code.get(tlb).i32(SPANS_CHANGED).store('i32', 32, SPAN_STATUS);
+    this.probe(address, bits, write, 'i32');
+    code.else();
     this.#frame.sideExit();
+    code.end().end();
+  }
+
+  /** Names the spans that an instruction may use. */
+  collectSpans({ record, translatable }: RegionInstruction): void {
+    this.#record = record;
+    const visit = (statements: readonly Statement[]): void => {
+      for (const statement of statements) {
+        if (statement.kind === 'load')
+          this.#frame.span(this.#accessGroup(statement.access), statement.place !== undefined);
+        else if (statement.kind === 'store' && statement.place === undefined)
+          this.#frame.span(this.#accessGroup(statement.access), true);
+        else if (statement.kind === 'if') {
+          visit(statement.whenTrue);
+          visit(statement.whenFalse);
+        }
+      }
+    };
+    visit(translatable.program.statements);
+  }
+
+  /** Accesses with the same name are likely to be near each other. */
+  #accessGroup(access: AccessKind): string {
+    if (access !== 'operand') return access;
+    const { i32, u8 } = this.#state;
+    const field = (offset: number) => i32[(this.#record + offset) >> 2]!;
+    const [base, index, segment] = [field(R.BASE), field(R.INDEX), u8[this.#record + R.SEGMENT]!];
+    if (index === ZERO_SLOT && (base === GPR + 8 * RSP || base === GPR + 8 * RBP)) return 'stack';
+    const region = base === ZERO_SLOT ? field(R.DISPLACEMENT) >> 16 : '';
+    return [segment, base, index, region].join();
+  }
+
+  protected missedLoad(): void {
+    throw new Error('translate has left');
   }
 
   protected missedStore(): void {
-    this.#frame.sideExit();
+    throw new Error('translate has left');
   }
 
   protected missedPlace(): void {
-    this.#frame.sideExit();
+    throw new Error('translate has left');
   }
 
   protected raise(): void {

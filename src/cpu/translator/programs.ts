@@ -24,8 +24,6 @@ export interface TranslatableProgram extends FlagUse {
   /** Control may leave before it is complete. */
   readonly mayExit: boolean;
   readonly ending: Ending;
-  /** The stored kind that the status flags have afterwards; undefined when it depends on values; null when they are not touched. */
-  readonly flagKind: number | undefined | null;
 }
 
 const NEVER = new Set<Statement['kind']>(['bulk', 'restart']);
@@ -81,23 +79,6 @@ function endingOf(statements: readonly Statement[]): Ending {
   return last.condition === undefined ? 'branch' : 'conditional';
 }
 
-function flagKindAfter(statements: readonly Statement[]): number | undefined | null {
-  let kind: number | undefined | null = null;
-  const setsFlags = (list: readonly Statement[]): boolean =>
-    list.some(
-      (each) =>
-        each.kind === 'setFlags' || (each.kind === 'if' && (setsFlags(each.whenTrue) || setsFlags(each.whenFalse))),
-    );
-  for (const statement of statements) {
-    if (statement.kind === 'setFlags') {
-      kind = statement.flagKind.kind === 'constant' ? Number(statement.flagKind.bits) : undefined;
-    } else if (statement.kind === 'if' && setsFlags([statement])) {
-      kind = undefined;
-    }
-  }
-  return kind;
-}
-
 /** The programs of the interpreter's variants, recorded when first asked for. */
 export class Programs {
   readonly #table: VariantTable;
@@ -133,7 +114,6 @@ export class Programs {
       writesFlags: statements.some((statement) => statement.kind === 'setFlags'),
       mayExit: survey.mayExit,
       ending: endingOf(statements),
-      flagKind: flagKindAfter(statements),
     };
   }
 }

@@ -73,6 +73,22 @@ export function successorsOf(block: Block): number[] {
   return [...exits, ...block.candidates.map((candidate) => candidate.block)];
 }
 
+/** The blocks from which control may come back to the entry. */
+function reaching(blocks: readonly Block[]): ReadonlySet<number> {
+  const predecessors: number[][] = blocks.map(() => []);
+  blocks.forEach((block, number) => {
+    for (const next of successorsOf(block)) predecessors[next]!.push(number);
+  });
+  const found = new Set<number>();
+  const queue = [...predecessors[0]!];
+  for (let block = queue.pop(); block !== undefined; block = queue.pop()) {
+    if (found.has(block)) continue;
+    found.add(block);
+    queue.push(...predecessors[block]!);
+  }
+  return found;
+}
+
 /** How many instructions a region may have; also bounds what runs between two looks at the budget. */
 export const REGION_LIMIT = 400;
 
@@ -84,6 +100,8 @@ interface Step {
   /** Records that control may come to later: behind a call, where its callee returns; the entries of a jump's table. */
   readonly candidates: readonly number[];
 }
+
+const NOTHING: Step = { instruction: undefined, taken: undefined, next: undefined, candidates: [] };
 
 /** How many pages a region may span. */
 const PAGE_LIMIT = 4;
@@ -120,8 +138,11 @@ export class RegionBuilder {
     this.#limit = Math.min(limit, REGION_LIMIT);
   }
 
-  /** @returns undefined when the entry itself cannot be translated, or the cache was cleared meanwhile */
-  build(page: CodePage, entry: number): Region | undefined {
+  /**
+   * @param excluded a record that is left to a region of its own, 0 for none
+   * @returns undefined when the entry itself cannot be translated, or the cache was cleared meanwhile
+   */
+  build(page: CodePage, entry: number, excluded = 0): Region | undefined {
     if (this.#state.u8[entry + R.MARKS]! & R.MARK.crossing) return undefined;
     const { generation } = this.#cache;
     this.#guards = new Map([[page, undefined]]);
@@ -132,7 +153,7 @@ export class RegionBuilder {
     for (let head = queue.shift(); head !== undefined; head = queue.shift()) {
       for (let record: number | undefined = head; record !== undefined && !steps.has(record); ) {
         if (instructions >= this.#limit) break;
-        const step = this.#step(this.#writer.pageOf(record) ?? page, record);
+        const step: Step = record === excluded ? NOTHING : this.#step(this.#writer.pageOf(record) ?? page, record);
         if (this.#cache.generation !== generation) return undefined;
         steps.set(record, step);
         instructions += step.instruction?.count ?? 0;
@@ -161,6 +182,28 @@ export class RegionBuilder {
       blocks: this.#blocks(entry, steps, leaders),
       instructions,
     };
+  }
+
+  /**
+   * Where the outermost loop around a region's entry begins: the lowest target of a jump backward over the entry, from where control
+   * comes to the entry again. A region that begins there has loops of a single entry.
+   * @returns its record, or 0 when the entry is in no loop
+   */
+  loopAround({ blocks }: Region): number {
+    const ripOf = (record: number) => this.#state.u64[(record + R.RIP) >> 3]!;
+    const entry = ripOf(blocks[0]!.record);
+    const cycle = reaching(blocks);
+    let found = 0;
+    blocks.forEach((block, number) => {
+      const { taken } = block;
+      if (taken?.kind !== 'block' || !cycle.has(number) || !cycle.has(taken.block)) return;
+      const jump = block.instructions.at(-1)!.record;
+      const { record } = blocks[taken.block]!;
+      const isAround = ripOf(record) <= entry && ripOf(jump) >= entry;
+      if (!isAround || this.#mnemonic(jump) === 'CALL') return;
+      if (found === 0 || ripOf(record) < ripOf(found)) found = record;
+    });
+    return found;
   }
 
   /** Cuts what was collected into blocks, the entry's first. */
@@ -218,16 +261,15 @@ export class RegionBuilder {
 
   #step(page: CodePage, record: number): Step {
     const marks = this.#state.u8[record + R.MARKS]!;
-    const nothing: Step = { instruction: undefined, taken: undefined, next: undefined, candidates: [] };
     const handler = this.#state.i32[(record + R.HANDLER) >> 2]!;
     const standsForOthers = handler < R.PSEUDO_HANDLERS && handler !== R.PSEUDO.region;
-    if (marks & R.MARK.stub || standsForOthers) return nothing;
+    if (marks & R.MARK.stub || standsForOthers) return NOTHING;
     const decoded = this.#writer.decodedAs(record);
-    if (decoded === undefined) return nothing;
+    if (decoded === undefined) return NOTHING;
     const translatable = this.#programs.find(decoded.variant, decoded.condition);
-    if (translatable === undefined) return nothing;
+    if (translatable === undefined) return NOTHING;
     const kind = this.#state.u8[record + R.ADDRESSING_KIND]!;
-    if (kind > R.ADDRESSING.bits32In64) return nothing;
+    if (kind > R.ADDRESSING.bits32In64) return NOTHING;
     const count = marks & R.MARK.fused ? 2 : 1;
     const instruction: RegionInstruction = { record, count, translatable };
     const { ending } = translatable;

@@ -35,6 +35,11 @@ export class RegisterResolver {
     return { file, number: generalNumber(address), high: ((address - GPR) & 7) === 1 };
   }
 
+  /** @returns the 64 bits of the record's immediate */
+  immediate(record: number): bigint {
+    return this.#state.u64[(record + R.IMMEDIATE) >> 3]!;
+  }
+
   /** @returns the number of the general register in the slot at `record + field`, or -1 for the zero slot and segment bases */
   addressRegister(record: number, field: number): number {
     return generalNumber(this.#state.i32[(record + field) >> 2]!);

@@ -5,6 +5,7 @@ import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
 import { MODE, RECORD_ARENA, REGION_EXIT_COUNTERS, REGION_EXITS } from '../layout.ts';
 import type { CpuState } from '../state.ts';
+import type { Spans } from '../system/spans.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { RegionEmitter } from './emit.ts';
 import { Programs } from './programs.ts';
@@ -59,7 +60,9 @@ export class Translator {
   readonly statistics: TranslatorStatistics = { regions: 0, modules: 0, instructions: 0, dropped: 0 };
   readonly options: TranslatorOptions;
   readonly #state: CpuState;
+  readonly #spans: Spans;
   readonly #builder: RegionBuilder;
+  readonly #pageOf: (record: number) => CodePage | undefined;
   readonly #exports: WebAssembly.Exports;
   readonly #table: WebAssembly.Table;
   readonly #firstSlot: number;
@@ -82,9 +85,12 @@ export class Translator {
     exports: WebAssembly.Exports,
     options: TranslatorOptions,
     peek: (linear: bigint) => bigint | undefined,
+    spans: Spans,
   ) {
     this.options = options;
     this.#state = state;
+    this.#spans = spans;
+    this.#pageOf = (record) => writer.pageOf(record);
     this.#builder = new RegionBuilder(state, cache, writer, new Programs(handlers.table), options.regionLimit, peek);
     this.#exports = exports;
     this.#table = exports.table as WebAssembly.Table;
@@ -96,8 +102,7 @@ export class Translator {
   /** The interpreter is at a record of `page` at the end of a slice, or control came there by a way that was not linked yet. */
   sample(page: CodePage, record: number): void {
     if (this.#queue.length > 0 && ++this.#waited >= PATIENCE) this.#compile();
-    if ((page.mode & MODE.code64) === 0 || this.#isHead(record) || this.#refused.has(record)) return;
-    if (this.#queue.some(({ entry }) => entry === record)) return;
+    if ((page.mode & MODE.code64) === 0 || this.#refused.has(record) || this.#isKnown(record)) return;
     const count = (this.#samples.get(record) ?? 0) + 1;
     this.#samples.set(record, count);
     if (count < this.options.threshold) return;
@@ -140,14 +145,32 @@ export class Translator {
   #enqueue(page: CodePage, record: number): void {
     const full = this.#usedSlots - this.#freeSlots.length + this.#queue.length >= R.REGION.slots;
     if (full || (this.#drops.get(page.physicalPage) ?? 0) >= DROP_LIMIT) return;
-    const region = this.#builder.build(page, record);
+    const region = this.#shape(page, record);
     if (region === undefined) {
       this.#refused.add(record);
       return;
     }
-    this.#refused.add(record);
     this.#queue.push(region);
     if (this.#queue.length >= this.options.batch) this.#compile();
+  }
+
+  /**
+   * The region for a hot place. Within a loop it begins where the outermost loop around the place does; when that is a region
+   * already, an inner loop gets one that leaves the rest to it.
+   */
+  #shape(page: CodePage, record: number): Region | undefined {
+    const region = this.#builder.build(page, record);
+    if (region === undefined || this.isEager) return region;
+    const loop = this.#builder.loopAround(region);
+    if (loop === 0 || loop === record) return region;
+    if (!this.#isKnown(loop) && !this.#refused.has(loop)) return this.#builder.build(this.#pageOf(loop) ?? page, loop);
+    const inner = this.#builder.build(page, record, loop);
+    return inner && this.#builder.loopAround(inner) === record ? inner : undefined;
+  }
+
+  /** A region begins at the record, or will. */
+  #isKnown(record: number): boolean {
+    return this.#isHead(record) || this.#queue.some(({ entry }) => entry === record);
   }
 
   /** Compiles what waits as one module and installs it. */
@@ -156,12 +179,13 @@ export class Translator {
     this.#queue = [];
     this.#waited = 0;
     const module = new ModuleBuilder();
+    const allocateSpan = () => this.#spans.allocate();
     const imported = {
       statusFlags: module.import('statusFlags', [], ['i32']),
       conditions: Array.from({ length: 8 }, (_, pair) => module.import(`condition${pair}`, [], ['i32'])),
     };
     regions.forEach((region, number) => {
-      module.export(`region${number}`, new RegionEmitter(this.#state, region, imported).emit(module));
+      module.export(`region${number}`, new RegionEmitter(this.#state, region, imported, allocateSpan).emit(module));
     });
     const bytes = module.bytes({ minimum: 1, maximum: MEMORY_PAGES });
     const env = { ...this.#exports, memory: this.#state.memory };
@@ -184,7 +208,6 @@ export class Translator {
       const others = this.#installed.get(page) ?? new Set();
       this.#installed.set(page, others.add(installed));
     }
-    this.#refused.delete(region.entry);
     this.statistics.regions++;
     this.statistics.instructions += region.instructions;
   }
