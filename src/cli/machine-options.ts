@@ -17,6 +17,7 @@ export interface MachineFlags {
   readonly memory: string;
   readonly maxInstructions?: number;
   readonly protocol: Protocol;
+  readonly scheduleSeed?: string;
   readonly engine: 'interpreter' | 'translator' | 'auto';
   readonly replay?: string;
 }
@@ -46,6 +47,11 @@ export function addMachineOptions(command: Command): Command {
         .choices(['interpreter', 'translator', 'auto'])
         .default('auto'),
     )
+    .option(
+      '--schedule-seed <seed[:depth]>',
+      'our kernel draws its schedules from this number: uniformly, or by PCT with that many priority changes',
+      parseScheduleSeed,
+    )
     .option('--replay <file>', 'type what `boot --record` wrote, at the same times');
 }
 
@@ -62,7 +68,7 @@ export async function openMachine(imagePath: string | undefined, flags: MachineF
   offerStoredInterpreter();
   const machine = new Machine(image, {
     memory: flags.memory,
-    commandLine: flags.append,
+    commandLine: [flags.scheduleSeed, flags.append].filter((words) => words).join(' '),
     imageName,
     protocol: flags.protocol,
     engine: flags.engine,
@@ -94,6 +100,13 @@ function readRecording(path: string): TypedInput[] {
 function isTypedInput(value: unknown): value is TypedInput {
   const { time, bytes } = (value ?? {}) as Record<string, unknown>;
   return Number.isSafeInteger(time) && Array.isArray(bytes) && bytes.every((byte) => byte >= 0 && byte <= 255);
+}
+
+/** @returns the words of the kernel command line that `17` or `17:3` stand for */
+function parseScheduleSeed(text: string): string {
+  const [, seed, depth] = /^(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  if (seed === undefined) throw new InvalidArgumentError('It is not a number, or two with a colon between them.');
+  return `schedule-seed=${seed}${depth === undefined ? '' : ` schedule-depth=${depth}`}`;
 }
 
 /** @returns the whole number that a text like `1000000` or `1_000_000` means */

@@ -1,7 +1,14 @@
 /** The order in which the kernel comes up. */
 import { addressOf, array, assert, bytes, linkerSymbol, mem, phys, type u32, u64, type VirtAddr, virt } from '#dialect';
 import { bootModuleSize, bootModuleStart, Protocol, readBootInformation } from './boot/boot-information.ts';
-import { initWord, initWordCount, MOST_INIT_WORDS } from './boot/command-line.ts';
+import {
+  initWord,
+  initWordCount,
+  isScheduleSeeded,
+  MOST_INIT_WORDS,
+  scheduleDepthNumber,
+  scheduleSeedNumber,
+} from './boot/command-line.ts';
 import { print } from './console/print.ts';
 import { enableSerialInterrupt, initializeSerial } from './console/serial.ts';
 import { setInitramfs } from './initramfs/cpio.ts';
@@ -19,6 +26,7 @@ import { maskLegacyInterrupts } from './processor/pic8259.ts';
 import { powerOff } from './processor/power.ts';
 import { initializeSegments } from './processor/segments.ts';
 import { initializeTraps } from './processor/traps.ts';
+import { exploreSchedules } from './sched/exploration.ts';
 import { runIdle } from './sched/scheduler.ts';
 import { initializeSystemCalls } from './syscall/entry.ts';
 
@@ -39,6 +47,7 @@ export function kernelMain(protocol: u32, information: u64): never {
   initializeProcessor();
   initializeMemory(protocol, information);
   initializeInterrupts();
+  if (isScheduleSeeded()) exploreSchedules(scheduleSeedNumber(), scheduleDepthNumber());
   startFirstProgram();
   print`[KERNEL] Boot sequence complete!\nBOOTOK\n`;
   startTicking();

@@ -33,7 +33,7 @@ describe('the ranking of exits from translated code', () => {
 describe('verdigris boot --json', () => {
   it('ranks the exits of translated code, and of an interpreted run there are none', async () => {
     const exitsWith = async (engine: string): Promise<TranslatorExit[]> => {
-        const line = ['boot', '--engine', engine, '--json'];
+      const line = ['boot', '--engine', engine, '--json'];
       return JSON.parse((await verdigris(line)).stderr).translatorExits;
     };
     const counts = (await exitsWith('auto')).map(({ count }) => count);

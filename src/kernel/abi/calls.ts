@@ -19,4 +19,5 @@ export const VerdigrisCall = {
   process_areas: 0x560e,
   process_badge: 0x560f,
   ipc_reply_receive_words: 0x5610,
+  schedule_seed: 0x5611,
 } as const;

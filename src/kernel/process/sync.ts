@@ -6,6 +6,7 @@
  * `exitCurrentThread` (sched/scheduler.ts): between those, what it reads stays true.
  */
 import { assert } from '#dialect';
+import { drawWaiter, isExploring } from '../sched/exploration.ts';
 import { wakeThread } from '../sched/scheduler.ts';
 import { type Thread, ThreadState } from './thread.ts';
 import type { WaitQueue } from './wait-queue.ts';
@@ -53,10 +54,11 @@ export function unlinkWaiter(thread: Thread): void {
   thread.waitPrevious = null;
 }
 
-/** Wakes the first waiter; false when there is none. */
+/** Wakes the first waiter, or the one that a seed draws; false when there is none. */
 export function wakeOne(queue: WaitQueue): boolean {
-  const thread = queue.first;
-  if (thread === null) return false;
+  const first = queue.first;
+  if (first === null) return false;
+  const thread = isExploring() ? drawWaiter(first) : first;
   unlinkWaiter(thread);
   wakeThread(thread);
   return true;

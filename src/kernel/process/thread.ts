@@ -94,6 +94,8 @@ export class Thread {
   readonly affinity = new Atomic64(ALL_PROCESSORS);
   readyNext: Thread | null = null;
   readyPrevious: Thread | null = null;
+  /** Its place among the ready ones while a seed decides by priorities (sched/exploration.ts). */
+  rank: u32 = 0;
   /** Ticks spent running. */
   processorTicks: u64 = 0n;
 

@@ -1,7 +1,8 @@
 /** Time: the TSC, measured against the 8254 once, and the timer interrupt that drives scheduling. */
 import { cpu, pause, u32, u64 } from '#dialect';
 import { greater, lesser } from '../memory/layout.ts';
-import { measuredTimerCounts, startPeriodicTimer, startTimerMeasurement } from './local-apic.ts';
+import { drawSlice, isExploring } from '../sched/exploration.ts';
+import { measuredTimerCounts, startPeriodicTimer, startSingleTimer, startTimerMeasurement } from './local-apic.ts';
 import { countedClocks, PIT_HZ, startCounting } from './pit8254.ts';
 
 export const NANOSECONDS = 1_000_000_000n;
@@ -76,8 +77,28 @@ function spin(): void {
 }
 
 export function startTicking(): void {
+  if (isExploring()) {
+    startSlice(false);
+    return;
+  }
   const counts = u32(timerHz / TICK_HZ);
   startPeriodicTimer(counts === 0 ? 1 : counts);
+}
+
+/** Lets a time slice begin whose length a seed draws; one of a tick while there is nobody to run. */
+export function startSlice(isIdle: boolean): void {
+  startSingleTimer(isIdle ? u32(tscHz / TICK_HZ) : drawSlice());
+}
+
+/** Whole ticks since the clocks were measured that `countTick` has not told yet. */
+let toldTicks: u64 = 0n;
+
+/** True once for each tick that has passed; for timers that do not run at the tick's rate. */
+export function countTick(): boolean {
+  const passed = u64(monotonicTime() / u64(NANOSECONDS / TICK_HZ));
+  if (toldTicks >= passed) return false;
+  toldTicks = passed;
+  return true;
 }
 
 /** Nanoseconds since the clocks were measured. */

@@ -24,6 +24,7 @@ const MASKED = 0x1_0000;
 const PERIODIC = 0x2_0000;
 const SOFTWARE_ENABLE = 0x100;
 const DIVIDE_BY_16 = 3;
+const DIVIDE_BY_1 = 0b1011;
 const GLOBAL_ENABLE = 1n << 11n;
 const BASE_MASK = 0x000f_ffff_ffff_f000n;
 
@@ -67,6 +68,13 @@ export function startTimerMeasurement(): void {
 /** Counts that have passed since `startTimerMeasurement`. */
 export function measuredTimerCounts(): u32 {
   return u32(0xffff_ffff - read(Register.CURRENT_COUNT));
+}
+
+/** One interrupt at Vector.TIMER after `counts` counts of the undivided clock. */
+export function startSingleTimer(counts: u32): void {
+  write(Register.DIVIDE, DIVIDE_BY_1);
+  write(Register.LVT_TIMER, Vector.TIMER);
+  write(Register.INITIAL_COUNT, counts);
 }
 
 /** Interrupts at Vector.TIMER every `counts` timer counts. */

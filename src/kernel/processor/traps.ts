@@ -25,8 +25,10 @@ import { prepareForUserMode } from '../process/lifecycle.ts';
 import { forceSignal, Signal } from '../process/signal-delivery.ts';
 import { SignalCode } from '../process/signal-info.ts';
 import { accountProcessTick } from '../process/times.ts';
-import { accountTick, runningThread } from '../sched/scheduler.ts';
+import { isExploring } from '../sched/exploration.ts';
+import { accountTick, endTimeSlice, isIdle, runningThread } from '../sched/scheduler.ts';
 import { expireTimers } from '../sched/timer-queue.ts';
+import { countTick, startSlice } from './clock.ts';
 import { simdCode, x87Code } from './fpu-exceptions.ts';
 import { loadInterruptTable, setGate, Vector } from './interrupts.ts';
 import { endInterrupt } from './local-apic.ts';
@@ -136,8 +138,14 @@ function handleTimer(frame: VirtAddr): void {
   endInterrupt();
   collectInput();
   expireTimers();
-  accountTick();
-  accountProcessTick();
+  if (isExploring()) {
+    endTimeSlice();
+    startSlice(isIdle());
+  }
+  if (!isExploring() || countTick()) {
+    accountTick();
+    accountProcessTick();
+  }
   if (isFromUser(frame)) prepareForUserMode();
 }
 

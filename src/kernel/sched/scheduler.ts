@@ -14,6 +14,7 @@ import {
   ThreadState,
 } from '../process/thread.ts';
 import { CURRENT_THREAD_OFFSET } from '../processor/per-cpu.ts';
+import { countStep, drawRank, drawReady, isExploring } from './exploration.ts';
 import { switchTo } from './switch.ts';
 
 const PRIORITIES = 5;
@@ -83,7 +84,7 @@ function dequeueReady(thread: Thread): void {
 
 function firstReady(): Thread | null {
   for (const thread of readyFirst) {
-    if (thread !== null) return thread;
+    if (thread !== null) return isExploring() ? drawReady(thread) : thread;
   }
   return null;
 }
@@ -91,6 +92,7 @@ function firstReady(): Thread | null {
 /** Lets a new thread run for the first time. */
 export function startThread(thread: Thread): void {
   assert(changeState(thread, ThreadState.New, ThreadState.Runnable), 'a thread is started twice');
+  if (isExploring()) thread.rank = drawRank();
   enqueueReady(thread);
   preemptFor(thread);
 }
@@ -161,6 +163,7 @@ export function exitRunningThread(): never {
 }
 
 function switchAway(from: Thread): void {
+  if (isExploring()) countStep(from);
   const next = firstReady() ?? idleThread;
   if (next !== idleThread) {
     dequeueReady(next);
@@ -200,6 +203,12 @@ export function waitForWork(): void {
 /** True while no thread has anything to do. */
 export function isIdle(): boolean {
   return runningThread() === idleThread;
+}
+
+/** The running thread's time slice is over. */
+export function endTimeSlice(): void {
+  const thread = runningThread();
+  if (thread !== null && thread !== idleThread) raiseAttention(thread, Attention.RESCHEDULE);
 }
 
 /** One tick of the clock has hit the running thread. */

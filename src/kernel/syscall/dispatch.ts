@@ -197,7 +197,7 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.faccessat2, file.faccessat2],
 ]);
 
-const OWN_CALLS = 17;
+const OWN_CALLS = 18;
 const ownCalls = sparseTable<SystemCallHandler>(OWN_CALLS, notImplemented, [
   [VerdigrisCall.process_query - VERDIGRIS_CALLS, verdigris.processQuery],
   [VerdigrisCall.thread_query - VERDIGRIS_CALLS, verdigris.threadQuery],
@@ -213,6 +213,7 @@ const ownCalls = sparseTable<SystemCallHandler>(OWN_CALLS, notImplemented, [
   [VerdigrisCall.ipc_copy_out - VERDIGRIS_CALLS, ipc.ipcCopyOut],
   [VerdigrisCall.process_badge - VERDIGRIS_CALLS, ipc.processBadge],
   [VerdigrisCall.ipc_reply_receive_words - VERDIGRIS_CALLS, ipc.ipcReplyReceiveWords],
+  [VerdigrisCall.schedule_seed - VERDIGRIS_CALLS, verdigris.scheduleSeed],
 ]);
 
 function handlerOf(number: u64): SystemCallHandler {

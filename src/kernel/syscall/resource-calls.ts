@@ -18,6 +18,7 @@ import {
   type VirtAddr,
 } from '#dialect';
 import { freeFrameCount, totalFrameCount } from '../memory/frames.ts';
+import { idleKernelStackCount, KERNEL_STACK_BYTES } from '../memory/kernel-stacks.ts';
 import { PAGE_SIZE } from '../memory/layout.ts';
 import { copyIn, copyOut } from '../memory/user-copy.ts';
 import { isPrivileged } from '../process/credentials.ts';
@@ -188,11 +189,12 @@ const SystemInformation = struct({
 });
 const information = embed(SystemInformation);
 
-/** sysinfo(buffer). Load is not measured, and there is no swap. */
+/** sysinfo(buffer). Load is not measured, and there is no swap; buffers are kernel stacks that wait for a thread. */
 export function sysinfo(frame: VirtAddr): Result<u64> {
   information.uptime = u64(monotonicTime() / NANOSECONDS);
   information.totalMemory = u64(totalFrameCount() * PAGE_SIZE);
   information.freeMemory = u64(freeFrameCount() * PAGE_SIZE);
+  information.bufferMemory = u64(u64(idleKernelStackCount()) * KERNEL_STACK_BYTES);
   information.threads = u32(u16(threadCount()));
   information.unit = 1n;
   const bytes = u64(SystemInformation.size);

@@ -2,13 +2,14 @@
  * What only this kernel can tell: which processes and threads there are. Each call describes the next one above a given
  * id, so a list is read while it changes without missing what stays.
  */
-import { addressOf, embed, err, ok, type Result, type u8, u32, u64, userPtr, type VirtAddr } from '#dialect';
+import { addressOf, Errno, embed, err, ok, type Result, type u8, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import { NAME_LENGTH, ProcessRecord, ThreadRecord } from '../abi/process.ts';
 import { copyOut } from '../memory/user-copy.ts';
 import { type Process, ProcessState } from '../process/pcb.ts';
 import { findProcess, nextProcess } from '../process/table.ts';
 import { type Thread, ThreadState } from '../process/thread.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
+import { exploreSchedules, isExploring } from '../sched/exploration.ts';
 
 /** State letters as ps(1) prints them. */
 const RUNNING = 82;
@@ -78,4 +79,15 @@ function nextThread(process: Process, tid: u32): Thread | null {
     thread = thread.nextInProcess;
   }
   return found;
+}
+
+/**
+ * schedule_seed(seed, depth): schedules are drawn anew from a seed (sched/exploration.ts). EPERM on a kernel that was not
+ * booted with a `schedule-seed=`.
+ */
+export function scheduleSeed(frame: VirtAddr): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  if (!isExploring()) return err(Errno.EPERM);
+  exploreSchedules(registers.rdi, u32(registers.rsi));
+  return ok(0n);
 }

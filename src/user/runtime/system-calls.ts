@@ -7,6 +7,10 @@ const Call = {
   WRITE: 1n,
   MMAP: 9n,
   MUNMAP: 11n,
+  RT_SIGACTION: 13n,
+  PIPE: 22n,
+  CLOSE: 3n,
+  PAUSE: 34n,
   SCHED_YIELD: 24n,
   NANOSLEEP: 35n,
   GETPID: 39n,
@@ -38,6 +42,7 @@ export function write(descriptor: u32, buffer: VirtAddr, length: u64): i64 {
 const PROT_READ_WRITE = 3n;
 const PROT_ALL = 7n;
 const MAP_PRIVATE_ANONYMOUS = 0x22n;
+const MAP_SHARED_ANONYMOUS = 0x21n;
 const NO_FILE = 0xffff_ffff_ffff_ffffn;
 
 /** Fresh zeroed memory of whole pages, readable and writable. */
@@ -48,6 +53,11 @@ export function mapMemory(length: u64): i64 {
 /** The same, and executable too. */
 export function mapCodeMemory(length: u64): i64 {
   return syscall(Call.MMAP, 0n, length, PROT_ALL, MAP_PRIVATE_ANONYMOUS, NO_FILE, 0n);
+}
+
+/** As `mapMemory`, but shared with the children that are made from now on. */
+export function mapShared(length: u64): i64 {
+  return syscall(Call.MMAP, 0n, length, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, NO_FILE, 0n);
 }
 
 export function unmapMemory(address: u64, length: u64): i64 {
@@ -165,4 +175,25 @@ export function futexWaitPrivate(word: VirtAddr, expected: u32): i64 {
 
 export function futexWakePrivate(word: VirtAddr, count: u32): i64 {
   return syscall(Call.FUTEX, word, u64(FUTEX_WAKE | FUTEX_PRIVATE), u64(count));
+}
+
+export function close(descriptor: u32): i64 {
+  return syscall(Call.CLOSE, u64(descriptor));
+}
+
+/** Makes a pipe; its reading and its writing end are stored as two 32-bit numbers. */
+export function pipe(ends: VirtAddr): i64 {
+  return syscall(Call.PIPE, ends);
+}
+
+/** Sleeps until a signal has been handled. */
+export function pause(): i64 {
+  return syscall(Call.PAUSE);
+}
+
+const SIGNAL_SET_BYTES = 8n;
+
+/** Sets what a signal does; `action` is the address of the kernel's struct sigaction, which has a restorer. */
+export function setSignalAction(signal: u32, action: VirtAddr): i64 {
+  return syscall(Call.RT_SIGACTION, u64(signal), action, 0n, SIGNAL_SET_BYTES);
 }
