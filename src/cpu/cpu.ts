@@ -16,6 +16,8 @@ import {
   INDIRECT_RECORD,
   MODE,
   MODE_DECODE_MASK,
+  NO_FETCH_CONTEXT,
+  SS,
   STRING_LIMIT,
   TLB_ENTRIES,
   TLB_SLOW_WATCH,
@@ -71,6 +73,10 @@ export interface CpuEvent {
   readonly address?: bigint;
   readonly rip: bigint;
 }
+
+/** Exits of an instruction that is complete. */
+const { LINK, LOOKUP, RELOOKUP, TICKS, STOP, BOUNDARY } = R.EXIT;
+const GONE_ON: ReadonlySet<number> = new Set([LINK, LOOKUP, RELOOKUP, TICKS, STOP, BOUNDARY]);
 
 type Run = (record: number, ticks: number) => number;
 
@@ -128,10 +134,7 @@ export class Cpu {
       stopRequested: () => this.#stopRequested,
       event: (source, vector, errorCode, address) => this.#reportEvent(source, vector, errorCode, address),
     });
-    this.#stops = new DebugStops(this.state, this.system.tlb);
-    this.system.memory.onWrite = (linear, bytes) => {
-      if (this.#stops.active) this.#stops.stored(linear, bytes);
-    };
+    this.#stops = new DebugStops(this.state, this.system.tlb, this.system.memory);
     this.system.memory.onCodeWrite = (physical, bytes) => this.#cache.invalidate(physical, bytes);
     this.state.set('stringLimit', STRING_LIMIT);
     this.#writeFixedRecords();
@@ -152,6 +155,7 @@ export class Cpu {
       },
     });
     this.#run = instance.exports.run as Run;
+    this.state.statusFlags = instance.exports.statusFlags as () => number;
     if (engine === 'interpreter') return;
     const eagerness = engine === 'translator' ? { threshold: 1, batch: 1 } : {};
     const options = { ...DEFAULT_TRANSLATOR, ...eagerness, ...translator };
@@ -339,7 +343,7 @@ export class Cpu {
   }
 
   #advance(left: number): RunExit | undefined {
-    const record = this.#next || this.#lookup();
+    const record = this.#next || this.#known() || this.#lookup();
     if (record === 0) return this.#deliverPending();
     if (left <= MARGIN) return this.#atMost(record, left);
     return this.#handle(this.#execute(record, Math.min(left - MARGIN, SLICE)));
@@ -358,7 +362,9 @@ export class Cpu {
     const reason = words[FIELDS.exitReason.address >> 2]!;
     if (reason === R.EXIT.LOOKUP) {
       this.instructionCount += ticks - left;
-      return reason;
+      if (this.state.fetchContext !== NO_FETCH_CONTEXT) return reason;
+      this.state.updateMode();
+      return R.EXIT.BOUNDARY;
     }
     const at = words[FIELDS.exitRecord.address >> 2]!;
     this.#record = at;
@@ -389,6 +395,8 @@ export class Cpu {
         if (exit === undefined) this.#next = this.#record + R.RECORD_BYTES;
         return exit;
       }
+      case R.EXIT.BOUNDARY:
+        return undefined;
       case R.EXIT.TICKS:
         this.#sample();
         return undefined;
@@ -445,10 +453,14 @@ export class Cpu {
 
   /** Runs no more than `count` instructions, which is at most MARGIN: to a taken branch, or to a record marked for the purpose. */
   #atMost(record: number, count: number): RunExit | undefined {
-    const words = this.state.i32;
     const stop = this.#recordAfter(record, count);
     if (stop < 0) return this.#single();
-    if (stop === 0) return this.#handle(this.#execute(record, NO_TICKS));
+    return this.#handle(stop === 0 ? this.#execute(record, NO_TICKS) : this.#executeTo(stop, record));
+  }
+
+  /** Runs from one record on to a taken branch, or to the record `stop` in the same run. @returns an R.EXIT */
+  #executeTo(stop: number, record: number): number {
+    const words = this.state.i32;
     const handler = words[(stop + R.HANDLER) >> 2]!;
     const own = (words[(stop + R.SCALE) >> 2]! >>> R.REGION.handlerShift) & R.REGION.handlerMask;
     words[(stop + R.HANDLER) >> 2] = R.PSEUDO.stop;
@@ -457,7 +469,7 @@ export class Cpu {
       const regionGone = handler === R.PSEUDO.region && words[(stop + R.SCALE) >> 2]! >>> R.REGION.handlerShift === 0;
       words[(stop + R.HANDLER) >> 2] = regionGone ? own : handler;
     }
-    return this.#handle(reason);
+    return reason;
   }
 
   /**
@@ -500,20 +512,30 @@ export class Cpu {
   /** What was executed alone stopped between two iterations. */
   #paused = false;
 
-  /** Decodes and executes the instruction at RIP in a record of its own. */
+  /** Executes the instruction at RIP and nothing behind it. */
   #isolated(): RunExit | undefined {
     this.#paused = false;
-    if (this.#lookup() === 0) return this.#deliverPending();
-    const record = this.#cache.single(this.#page!, this.#offset());
-    if (record === 0) return this.#deliverPending();
-    const reason = this.#execute(record, NO_TICKS);
+    const record = this.#lookup();
+    const alone = record === 0 ? 0 : this.#alone(record);
+    if (alone === 0) return this.#deliverPending();
+    const stop = this.#recordAfter(alone, 1);
+    const reason = stop <= 0 ? this.#execute(alone, NO_TICKS) : this.#executeTo(stop, alone);
     this.#paused = reason === R.EXIT.RESTART;
     if (reason === R.EXIT.FAULT || reason === R.EXIT.DEVICE) this.#stops.discard();
     // What comes next belongs to the next step: its fetch may fault, behind whatever this instruction left pending.
-    const done = reason === R.EXIT.LINK || reason === R.EXIT.LOOKUP || reason === R.EXIT.RELOOKUP;
-    const exit = done ? undefined : this.#handle(reason);
+    const exit = GONE_ON.has(reason) ? undefined : this.#handle(reason);
     this.#next = 0;
     return exit;
+  }
+
+  /**
+   * @param record at RIP
+   * @returns it, if its instruction can be executed alone there, else a record made for that; 0 with a fault to deliver
+   */
+  #alone(record: number): number {
+    const isBreakpoint = (this.state.u8[record + R.MARKS]! & R.MARK.breakpoint) !== 0;
+    if (!isBreakpoint && this.#recordAfter(record, 1) >= 0) return record;
+    return this.#cache.single(this.#page!, this.#offset());
   }
 
   /** Repeats the instruction at RIP, which met a device or a watched page, with access to them. */
@@ -528,6 +550,12 @@ export class Cpu {
 
   #offset(): number {
     return ((this.state.get64Low('rip') - (this.#page!.ripBase | 0)) | 0) & (PAGE - 1);
+  }
+
+  /** @returns the record at RIP when no look-up is needed to know it, else 0 */
+  #known(): number {
+    const { state } = this;
+    return state.mode & MODE.code64 ? this.#cache.find(state.get64Low('rip'), state.get64High('rip')) : 0;
   }
 
   /** @returns the record at RIP, or 0 with a fault to deliver in the fault fields */
@@ -633,7 +661,9 @@ export class Cpu {
     const vector = this.#operandFault && this.#isStackOperand() ? Vector.STACK_FAULT : state.get('faultVector');
     this.#operandFault = false;
     const errorCode = state.get('faultHasErrorCode') === 0 ? undefined : state.get('faultErrorCode');
-    const address = vector === Vector.PAGE_FAULT ? state.get64('faultAddress') : undefined;
+    if (vector !== Vector.PAGE_FAULT) return this.#deliver(new GuestException(vector, errorCode));
+    state.setHalves(FIELDS.cr2.address, state.get64Low('faultAddress'), state.get64High('faultAddress'));
+    const address = this.onEvent ? state.get64('faultAddress') : undefined;
     return this.#deliver(new GuestException(vector, errorCode, address));
   }
 
@@ -649,9 +679,10 @@ export class Cpu {
 
   /** Whether the memory operand of the instruction at RIP is in the stack segment. */
   #isStackOperand(): boolean {
-    const record = this.#record;
-    if (this.#cache.decode(this.#page!, this.#offset(), this.#instruction) < 0) return record === 0;
-    return this.#instruction.segment === 2;
+    const page = this.#writer.pageOf(this.#record);
+    if (page === undefined) return false;
+    const offset = (this.state.i32[(this.#record + R.RIP) >> 2]! - page.ripBase) & (PAGE - 1);
+    return this.#cache.decode(page, offset, this.#instruction) >= 0 && this.#instruction.segment === SS;
   }
 
   /** Executes the TypeScript function of the instruction at a record. */
@@ -760,14 +791,19 @@ export class Cpu {
 
   #readDevice(size: number): void {
     const value = this.bus.readPhysical(this.#deviceAddress, size as 1 | 2 | 4 | 8);
-    this.state.set64('transfer', BigInt.asUintN(size * 8, BigInt(value)));
+    if (size === 8) this.state.set64('transfer', BigInt.asUintN(64, BigInt(value)));
+    else this.state.setHalves(FIELDS.transfer.address, truncate(Number(value), size), 0);
   }
 
   #writeDevice(size: number): void {
-    const value = BigInt.asUintN(size * 8, this.state.get64('transfer'));
-    this.bus.writePhysical(this.#deviceAddress, size as 1 | 2 | 4 | 8, size === 8 ? value : Number(value));
+    const value = size === 8 ? this.state.get64('transfer') : truncate(this.state.get64Low('transfer'), size);
+    this.bus.writePhysical(this.#deviceAddress, size as 1 | 2 | 4 | 8, value);
   }
 }
+
+/** @returns the low 1, 2 or 4 bytes, unsigned */
+const truncate = (value: number, bytes: number): number =>
+  bytes === 4 ? value >>> 0 : value & ((1 << (8 * bytes)) - 1);
 
 const linearAddress = (low: number, high: number): bigint =>
   BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));

@@ -1,4 +1,5 @@
 import type { CpuState } from './state.ts';
+import type { LinearMemory } from './system/linear-memory.ts';
 import { linearPage, type Tlb } from './system/tlb.ts';
 
 interface Watchpoint {
@@ -20,23 +21,32 @@ export class DebugStops {
 
   readonly #state: CpuState;
   readonly #tlb: Tlb;
+  readonly #memory: LinearMemory;
   readonly #watchpoints: Watchpoint[] = [];
   readonly #stores: { linear: bigint; size: number }[] = [];
 
-  constructor(state: CpuState, tlb: Tlb) {
+  constructor(state: CpuState, tlb: Tlb, memory: LinearMemory) {
     this.#state = state;
     this.#tlb = tlb;
+    this.#memory = memory;
   }
 
   observe(onStore: ((linear: bigint, size: number) => void) | undefined): void {
     this.onStore = onStore;
     this.#state.storesObserved = onStore !== undefined;
     this.#state.updateMode();
+    this.#observeMemory();
+  }
+
+  #observeMemory(): void {
+    const isActive = this.#watchpoints.length > 0 || this.onStore !== undefined;
+    this.#memory.onWrite = isActive ? (linear, bytes) => this.stored(linear, bytes) : undefined;
   }
 
   add(address: bigint, bytes: number): void {
     this.#watchpoints.push({ address, bytes });
     for (const page of pagesOf(address, bytes)) this.#tlb.watch(page);
+    this.#observeMemory();
   }
 
   remove(address: bigint): void {
@@ -44,10 +54,7 @@ export class DebugStops {
     if (index < 0) return;
     const [{ bytes }] = this.#watchpoints.splice(index, 1) as [Watchpoint];
     for (const page of pagesOf(address, bytes)) this.#tlb.unwatch(page);
-  }
-
-  get active(): boolean {
-    return this.#watchpoints.length > 0 || this.onStore !== undefined;
+    this.#observeMemory();
   }
 
   stored(linear: bigint, size: number): void {

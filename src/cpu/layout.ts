@@ -167,6 +167,12 @@ export const MODE = {
 /** The mode bits that decide how bytes are decoded. */
 export const MODE_DECODE_MASK = MODE.code64 | MODE.code32 | MODE.stack32 | MODE.sse;
 
+/**
+ * A fetchContext that no look-up was made in. An instruction leaves it behind when the driver must look at the boundary that follows:
+ * its jump, not found in the jump cache, ends the run.
+ */
+export const NO_FETCH_CONTEXT = -2;
+
 /** Values of interruptShadow. */
 export const SHADOW = { none: 0, sti: 1, movSs: 2 } as const;
 

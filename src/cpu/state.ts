@@ -192,6 +192,16 @@ export class CpuState {
     this.u64[FIELDS[field].address >> 3] = value;
   }
 
+  /** Writes 64 bits at an aligned host address, given as i32 halves. */
+  setHalves(address: number, low: number, high: number): void {
+    this.i32[address >> 2] = low;
+    this.i32[(address >> 2) + 1] = high;
+  }
+  /** @returns the 64 bits at an aligned host address as a signed number: exact for canonical addresses */
+  signed(address: number): number {
+    return this.i32[(address >> 2) + 1]! * 2 ** 32 + this.u32[address >> 2]!;
+  }
+
   /** @param index 0 to 15, encoding order */
   gpr(index: number): bigint {
     return this.u64[(GPR >> 3) + index]!;
@@ -219,9 +229,11 @@ export class CpuState {
     return (this.mode & MODE.code64) !== 0;
   }
 
+  /** Works the six status flags out; an engine has something faster. */
+  statusFlags: () => number = () => statusFlags(this.get('flagsKind'), this.get64('flagsA'), this.get64('flagsB'));
+
   get rflags(): number {
-    const status = statusFlags(this.get('flagsKind'), this.get64('flagsA'), this.get64('flagsB'));
-    return status | this.systemFlags;
+    return this.statusFlags() | this.systemFlags;
   }
   /** @param value bits that do not exist are dropped and bit 1 is set; no privilege is looked at */
   set rflags(value: number) {
@@ -232,8 +244,8 @@ export class CpuState {
   /** @param value CF PF AF ZF SF OF as they stand in RFLAGS; other bits are ignored */
   setStatusFlags(value: number): void {
     this.set('flagsKind', KIND.RAW << 2);
-    this.set64('flagsA', BigInt(value & STATUS_FLAGS));
-    this.set64('flagsB', 0n);
+    this.setHalves(FIELDS.flagsA.address, value & STATUS_FLAGS, 0);
+    this.setHalves(FIELDS.flagsB.address, 0, 0);
   }
 
   /** Recomputes everything derived from CR0, CR4, EFER, CS, SS and RFLAGS.AC: the mode word and the TLBs in use. */

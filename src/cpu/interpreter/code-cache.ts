@@ -151,6 +151,14 @@ export class CodeCache {
     return this.#build(page, offset);
   }
 
+  /** @returns the record that the jump cache has for a RIP, or 0 */
+  find(low: number, high: number): number {
+    const word = (JUMP_CACHE >> 2) + jumpCacheIndex(low) * 4;
+    const words = this.#state.i32;
+    const isKnown = words[word] === low && words[word + 1] === high && words[word + 3] === this.#state.fetchContext;
+    return isKnown ? words[word + 2]! : 0;
+  }
+
   /** Puts a record into the jump cache under the RIP at which it was looked up. */
   remember(low: number, high: number, record: number): void {
     const word = (JUMP_CACHE >> 2) + jumpCacheIndex(low) * 4;
@@ -158,7 +166,7 @@ export class CodeCache {
     words[word] = low;
     words[word + 1] = high;
     words[word + 2] = record;
-    words[word + 3] = this.#state.get('fetchContext');
+    words[word + 3] = this.#state.fetchContext;
   }
 
   #codeSize(mode: number): CodeSize {

@@ -77,6 +77,8 @@ export const EXIT = {
   /** A repeated string instruction paused between iterations. */
   RESTART: 8,
   BREAKPOINT: 9,
+  /** As LOOKUP, but something may be due at this boundary. */
+  BOUNDARY: 10,
 } as const;
 
 /** Handler numbers that have no form. */

@@ -15,6 +15,7 @@ import {
   MMU_SUPERVISOR_USER_ACCESS,
   MMU_USER,
   MODE,
+  NO_FETCH_CONTEXT,
   SEGMENT_ATTRIBUTES,
   SEGMENT_SELECTOR,
   SS,
@@ -62,13 +63,26 @@ function supervisorIndex(c: Context, flags: I32): I32 {
   return select(i32.const(MMU_SUPERVISOR), i32.const(MMU_SUPERVISOR_USER_ACCESS), isForbidden);
 }
 
-/** @param privilege 0 or 3 @param flags the new RFLAGS */
-function enterRing(c: Context, privilege: I32, flags: I32): void {
+/**
+ * @param privilege 0 or 3
+ * @param flags the new RFLAGS
+ * @param attends whether the driver must look at the boundary behind the instruction, which ends in a jump
+ */
+function enterRing(c: Context, privilege: I32, flags: I32, attends: I32): void {
   const mode = i32.and(c.field('mode'), i32.const(~MODE.cplMask));
   c.setField('mode', i32.or(mode, privilege));
   selectTlbs(c, select(i32.const(MMU_USER), supervisorIndex(c, flags), privilege));
-  c.setField('fetchContext', select(c.field('userFetchContext'), c.field('supervisorFetchContext'), privilege));
+  const context = select(c.field('userFetchContext'), c.field('supervisorFetchContext'), privilege);
+  c.setField('fetchContext', select(i32.const(NO_FETCH_CONTEXT), context, attends));
 }
+
+/** Whether an interrupt has only waited for these flags. */
+function letsInterruptIn(c: Context, flags: I32): I32 {
+  return i32.and(c.field('interruptPending'), i32.eqz(isClear(flags, FLAG.IF)));
+}
+
+/** Flags that a return to ring 0 or 3 must find and leave clear. */
+const TRAPPING = FLAG.TF | FLAG.NT | FLAG.AC;
 
 function setFlags(c: Context, flags: I32): void {
   c.setStatusFlags(i32.and(flags, i32.const(STATUS_FLAGS)));
@@ -102,29 +116,24 @@ const systemCall: Semantics = (c) => {
   c.writeRegister(R11, 64, i64.extend_i32_u(flags));
   loadFlat(c, selector, 8, 0);
   setFlags(c, left);
-  enterRing(c, i32.const(0), left);
+  enterRing(c, i32.const(0), left, i32.const(0));
   c.jump(target);
 };
 
-/** Whether these flags leave nothing to do at the next boundary: neither a trap, nor checks of alignment, nor a waiting interrupt. */
-function isQuiet(c: Context, flags: I32): I32 {
-  const noInterrupt = i32.or(isClear(flags, FLAG.IF), i32.eqz(c.field('interruptPending')));
-  return i32.and(noInterrupt, isClear(flags, FLAG.TF | FLAG.RF | FLAG.AC | FLAG.NT));
-}
+/** R11 gives all flags but RF and VM. */
+const SYSRET_FLAGS = (STATUS_FLAGS | SYSTEM_FLAGS) & ~(FLAG.RF | FLAG.VM);
 
 const systemReturn: Semantics = (c) => {
   c.exactUnless(i32.const(c.size === 64 ? 1 : 0));
   const target = c.readRegister(RCX, 64);
-  const flags = c.let(i32.and(i32.wrap_i64(c.readRegister(R11, 64)), i32.const(STATUS_FLAGS | SYSTEM_FLAGS)));
+  const flags = c.let(i32.and(i32.wrap_i64(c.readRegister(R11, 64)), i32.const(SYSRET_FLAGS)));
   const isEnabled = i32.eqz(isClear(c.field('efer'), Efer.SCE));
   const isOld = isClear(c.field('systemFlags'), FLAG.TF);
-  c.exactUnless(
-    all(isEnabled, isOrdinary(c, 0), isOld, isCanonical(target), isQuiet(c, flags), isClear(flags, FLAG.VM)),
-  );
+  c.exactUnless(all(isEnabled, isOrdinary(c, 0), isOld, isCanonical(target), isClear(flags, TRAPPING)));
   const base = c.let(i32.add(starSelector(c, 48), i32.const(16)));
   loadFlat(c, base, -8, 3);
   setFlags(c, flags);
-  enterRing(c, i32.const(3), flags);
+  enterRing(c, i32.const(3), flags, letsInterruptIn(c, flags));
   c.jump(target);
 };
 
@@ -197,7 +206,7 @@ const interruptReturn: Semantics = (c) => {
   c.exactUnless(i32.const(c.size === 64 ? 1 : 0));
   const system = c.field('systemFlags');
   const isUnblocked = i32.eqz(c.field('nmiBlocked'));
-  c.exactUnless(all(isOrdinary(c, 0), isUnblocked, isClear(system, FLAG.TF | FLAG.NT | FLAG.AC)));
+  c.exactUnless(all(isOrdinary(c, 0), isUnblocked, isClear(system, TRAPPING | FLAG.RF)));
   const stack = c.stackPointer();
   const pop = (slot: number): I64 => c.load(c.let(i64.add(stack, i64.const(8 * slot))), 64, 'stack');
   const target = pop(0);
@@ -207,7 +216,7 @@ const interruptReturn: Semantics = (c) => {
   const stackSelector = c.let(i32.and(i32.wrap_i64(pop(4)), i32.const(0xffff)));
   const privilege = c.let(i32.and(selector, i32.const(3)));
   const isOuter = c.let(i32.eq(privilege, i32.const(3)));
-  c.exactUnless(all(i32.or(i32.eqz(privilege), isOuter), isCanonical(target), isQuiet(c, flags)));
+  c.exactUnless(all(i32.or(i32.eqz(privilege), isOuter), isCanonical(target), isClear(flags, TRAPPING)));
   const code = new LoadedDescriptor(c, selector);
   c.exactUnless(code.is(CODE_CHECKED, CODE_WANTED, privilege));
   const attributes = c.variable(i32.const(Attributes.UNUSABLE));
@@ -230,7 +239,8 @@ const interruptReturn: Semantics = (c) => {
   c.setSegment(SS, stackSelector, attributes, base, limit);
   c.setStackPointer(pointer);
   setFlags(c, flags);
-  enterRing(c, privilege, flags);
+  const resumes = i32.eqz(isClear(flags, FLAG.RF));
+  enterRing(c, privilege, flags, i32.or(resumes, letsInterruptIn(c, flags)));
   c.jump(target);
 };
 

@@ -1,9 +1,8 @@
 /** Delivery of interrupts and exceptions through the IDT (SDM vol. 3A chapter 6; vol. 2A, INT n: Operation). */
 
 import { FLAG } from '../flags.ts';
-import { CS, MODE, SS, TR } from '../layout.ts';
+import { CS, FIELDS, GPR, MODE, SEGMENT_BASE, SEGMENT_BYTES, SEGMENTS, SS, TR } from '../layout.ts';
 import type { CpuState, Segment } from '../state.ts';
-import { isCanonical } from './addresses.ts';
 import { Cr4 } from './control-bits.ts';
 import { Attributes, Descriptor, SELECTOR_MASK, SystemType } from './descriptors.ts';
 import { generalProtection, invalidTss, segmentNotPresent, stackFault } from './faults.ts';
@@ -17,7 +16,9 @@ export type EventSource = 'exception' | 'software' | 'external';
 
 interface Gate {
   readonly selector: number;
-  readonly offset: bigint;
+  /** Bits 31:0 and 63:32, as i32. */
+  readonly offset: number;
+  readonly offsetHigh: number;
   readonly ist: number;
   readonly type: number;
   readonly dpl: number;
@@ -29,6 +30,13 @@ interface Target {
   readonly descriptor: Descriptor;
   readonly privilege: number;
 }
+
+const RSP = 4;
+const STACK_POINTER = GPR + 8 * RSP;
+const INSTRUCTION_POINTER = FIELDS.rip.address;
+const TASK_BASE = SEGMENTS + TR * SEGMENT_BYTES + SEGMENT_BASE;
+/** Canonical addresses, as signed numbers, are below this in magnitude. */
+const CANONICAL_HALF = 2 ** 47;
 
 export class EventDelivery {
   readonly #state: CpuState;
@@ -67,16 +75,15 @@ export class EventDelivery {
     if (!target.descriptor.isLong || target.descriptor.isBig) {
       throw generalProtection((gate.selector & SELECTOR_MASK) | external);
     }
-    if (!isCanonical(gate.offset)) throw generalProtection(external);
+    if (gate.offsetHigh >> 15 !== 0 && gate.offsetHigh >> 15 !== -1) throw generalProtection(external);
     this.#segments.markAccessed(target.selector, target.descriptor);
     const state = this.#state;
     const inner = target.privilege < state.cpl;
-    const stack = inner || gate.ist !== 0 ? this.#stackFromTss(target.privilege, gate.ist, external) : state.gpr(4);
-    const frame = [BigInt(state.ss.selector), state.gpr(4), BigInt(flags), BigInt(state.cs.selector), state.rip];
-    if (errorCode !== undefined) frame.push(BigInt(errorCode));
-    const pointer = this.#pushLong(stack & ~15n, frame, target.privilege, external);
+    const switches = inner || gate.ist !== 0;
+    const stack = switches ? this.#stackFromTss(target.privilege, gate.ist, external) : state.signed(STACK_POINTER);
+    const pointer = this.#pushLong(stack, flags, errorCode, this.accessAt(target.privilege), external);
     if (inner) this.#segments.loadNull(SS, target.privilege);
-    state.setGpr(4, pointer);
+    state.setHalves(STACK_POINTER, pointer | 0, Math.floor(pointer / 2 ** 32));
     this.#arrive(target, gate, flags);
   }
 
@@ -90,7 +97,7 @@ export class EventDelivery {
       SystemType.TRAP_GATE,
     ]);
     const target = this.#target(gate.selector, external);
-    if (gate.offset > BigInt(target.descriptor.limit)) throw generalProtection(external);
+    if (gate.offset >>> 0 > target.descriptor.limit) throw generalProtection(external);
     this.#segments.markAccessed(target.selector, target.descriptor);
     const state = this.#state;
     const inner = target.privilege < state.cpl;
@@ -135,13 +142,14 @@ export class EventDelivery {
     const state = this.#state;
     const offset = vector * bytes;
     if (offset + bytes - 1 > state.get('idtrLimit')) throw generalProtection(offsetCode(vector, external));
-    const address = BigInt.asUintN(64, state.get64('idtrBase') + BigInt(offset));
-    const value = this.#memory.read(address, 8, Access.SYSTEM);
-    const upper = bytes === 16 ? this.#memory.read(BigInt.asUintN(64, address + 8n), 4, Access.SYSTEM) : 0n;
-    const descriptor = new Descriptor(Number(value & 0xffff_ffffn), Number(value >> 32n));
+    const address = state.signed(FIELDS.idtrBase.address) + offset;
+    this.#memory.readHalves(address, Access.SYSTEM);
+    const descriptor = new Descriptor(this.#memory.low >>> 0, this.#memory.high >>> 0);
+    if (bytes === 16) this.#memory.readHalves(address + 8, Access.SYSTEM);
     return {
       selector: descriptor.low >>> 16,
-      offset: (upper << 32n) | BigInt(((descriptor.high & 0xffff_0000) | (descriptor.low & 0xffff)) >>> 0),
+      offset: (descriptor.high & 0xffff_0000) | (descriptor.low & 0xffff),
+      offsetHigh: bytes === 16 ? this.#memory.low : 0,
       ist: bytes === 16 ? descriptor.high & 7 : 0,
       type: descriptor.isSystem ? descriptor.type : 0,
       dpl: descriptor.dpl,
@@ -166,24 +174,37 @@ export class EventDelivery {
     return { selector, descriptor, privilege: descriptor.isConforming ? cpl : descriptor.dpl };
   }
 
-  /** RSP0 to RSP2 for an inner ring, or one of IST1 to IST7. */
-  #stackFromTss(privilege: number, ist: number, external: number): bigint {
+  /** RSP0 to RSP2 for an inner ring, or one of IST1 to IST7, as a signed number. */
+  #stackFromTss(privilege: number, ist: number, external: number): number {
     const task = this.#state.segments[TR] as Segment;
     const offset = ist === 0 ? privilege * 8 + 4 : ist * 8 + 28;
     if (offset + 7 > task.limit) throw invalidTss((task.selector & SELECTOR_MASK) | external);
-    const pointer = this.#memory.read(BigInt.asUintN(64, task.base + BigInt(offset)), 8, Access.SYSTEM);
-    if (!isCanonical(pointer)) throw stackFault(external);
-    return pointer;
+    this.#memory.readHalves(this.#state.signed(TASK_BASE) + offset, Access.SYSTEM);
+    const { low, high } = this.#memory;
+    if (high >> 15 !== 0 && high >> 15 !== -1) throw stackFault(external);
+    return high * 2 ** 32 + (low >>> 0);
   }
 
-  #pushLong(top: bigint, frame: readonly bigint[], privilege: number, external: number): bigint {
-    let pointer = top;
-    for (const value of frame) {
-      pointer = BigInt.asUintN(64, pointer - 8n);
-      if (!isCanonical(pointer)) throw stackFault(external);
-      this.#memory.write(pointer, 8, value, this.accessAt(privilege));
-    }
-    return pointer;
+  /**
+   * Pushes SS, RSP, RFLAGS, CS, RIP and an error code. @param stack a signed number, inexact only where it is not canonical
+   * @returns the new stack pointer
+   */
+  #pushLong(stack: number, flags: number, errorCode: number | undefined, access: number, external: number): number {
+    const words = this.#state.i32;
+    const top = stack - (stack & 15);
+    const push = (slot: number, low: number, high: number): void => {
+      const pointer = top - 8 * slot;
+      if (pointer < -CANONICAL_HALF || pointer >= CANONICAL_HALF) throw stackFault(external);
+      this.#memory.writeHalves(pointer, low, high, access);
+    };
+    push(1, this.#state.ss.selector, 0);
+    push(2, words[STACK_POINTER >> 2]!, words[(STACK_POINTER >> 2) + 1]!);
+    push(3, flags, 0);
+    push(4, this.#state.cs.selector, 0);
+    push(5, words[INSTRUCTION_POINTER >> 2]!, words[(INSTRUCTION_POINTER >> 2) + 1]!);
+    if (errorCode === undefined) return top - 40;
+    push(6, errorCode, 0);
+    return top - 48;
   }
 
   #pushLegacy(
@@ -214,7 +235,7 @@ export class EventDelivery {
     const { attributes, base, limit } = target.descriptor;
     const selector = (target.selector & SELECTOR_MASK) | target.privilege;
     this.#segments.fill(CS, selector, attributes | Attributes.ACCESSED, BigInt(base), limit);
-    state.rip = gate.offset;
+    state.setHalves(INSTRUCTION_POINTER, gate.offset, gate.offsetHigh);
     const interrupt = (gate.type & 1) === 0 ? FLAG.IF : 0;
     state.rflags = flags & ~(FLAG.TF | FLAG.NT | FLAG.RF | FLAG.VM | interrupt);
   }

@@ -23,6 +23,10 @@ export class LinearMemory {
   /** Called after a write that went through, for traces and watchpoints. */
   onWrite: ((address: bigint, bytes: number) => void) | undefined;
 
+  /** What `readHalves` read, bits 31:0 and 63:32 as i32. */
+  low = 0;
+  high = 0;
+
   readonly #state: CpuState;
   readonly #tlb: Tlb;
   readonly #bus: CpuBus;
@@ -68,6 +72,44 @@ export class LinearMemory {
     for (let i = 0; i < width; i++) {
       this.#writePhysical(i < split ? physical + i : second + i - split, 1, value >> BigInt(8 * i));
     }
+  }
+
+  /**
+   * Reads 64 bits at an address given as a signed number, into `low` and `high`: what event delivery reads and writes is aligned, and
+   * goes without bigints.
+   * @throws GuestException #PF
+   */
+  readHalves(address: number, access: number): void {
+    const word = this.#wordOf(address, access);
+    if (word >= 0) {
+      this.low = this.#state.i32[word] as number;
+      this.high = this.#state.i32[word + 1] as number;
+      return;
+    }
+    const value = this.read(BigInt.asUintN(64, BigInt(address)), 8, access);
+    this.low = Number(value & 0xffff_ffffn) | 0;
+    this.high = Number(value >> 32n) | 0;
+  }
+
+  /** The counterpart of `readHalves`. */
+  writeHalves(address: number, low: number, high: number, access: number): void {
+    const word = this.onWrite === undefined ? this.#wordOf(address, access | Access.WRITE) : -1;
+    if (word < 0) {
+      const value = (BigInt(high) << 32n) | BigInt(low >>> 0);
+      this.write(BigInt.asUintN(64, BigInt(address)), 8, BigInt.asUintN(64, value), access);
+      return;
+    }
+    this.#state.i32[word] = low;
+    this.#state.i32[word + 1] = high;
+    this.#reportCodeWrite(word * 4 - this.#state.ramAddress, 8);
+  }
+
+  /** @returns the index in `i32` of 64 bits of RAM that lie in one page at a multiple of 4, else -1 */
+  #wordOf(address: number, access: number): number {
+    const low = address | 0;
+    if ((low & 3) !== 0 || (low & (PAGE - 1)) > PAGE - 8) return -1;
+    const physical = this.#locate(low, Math.floor(address / 2 ** 32), access);
+    return physical + 8 > this.#state.memoryBytes ? -1 : (this.#state.ramAddress + physical) / 4;
   }
 
   /** @param length at most one page @throws GuestException #PF */
@@ -122,13 +164,16 @@ export class LinearMemory {
 
   /** @returns the physical address @throws GuestException #PF, or #GP(0) for an address that is not canonical */
   translate(address: bigint, access: number): number {
-    const low = Number(BigInt.asIntN(32, address));
-    const high = Number(BigInt.asIntN(32, address >> 32n));
+    return this.#locate(Number(BigInt.asIntN(32, address)), Number(BigInt.asIntN(32, address >> 32n)), access);
+  }
+
+  #locate(low: number, high: number, access: number): number {
     const known = this.#tlb.probe(low, high, access);
     if (known >= 0) return known;
     const result = this.#tlb.fill(low, high, access);
     if (result === Fill.PAGE_FAULT) {
-      throw new GuestException(Vector.PAGE_FAULT, this.#tlb.errorCode, BigInt.asUintN(64, address));
+      const address = BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));
+      throw new GuestException(Vector.PAGE_FAULT, this.#tlb.errorCode, address);
     }
     if (result === Fill.NON_CANONICAL) throw generalProtection();
     return this.#tlb.physical;
@@ -165,8 +210,9 @@ export class LinearMemory {
   }
 
   #reportCodeWrite(physical: number, bytes: number): void {
-    const page = Math.floor(physical / PAGE);
-    if (this.#state.u64[(CODE_GRANULES >>> 3) + page] !== 0n) this.onCodeWrite(physical, bytes);
+    const word = (CODE_GRANULES >>> 2) + Math.floor(physical / PAGE) * 2;
+    const words = this.#state.i32;
+    if (((words[word] as number) | (words[word + 1] as number)) !== 0) this.onCodeWrite(physical, bytes);
   }
 }
 

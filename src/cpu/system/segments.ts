@@ -1,7 +1,7 @@
 /** Loading of segment registers with the checks of the manual (SDM vol. 3A chapter 5; vol. 2B MOV). */
 
 import type { GuestException } from '../bus.ts';
-import { CS, ES, FS, GS, LDTR, MODE, SS } from '../layout.ts';
+import { CS, ES, FIELDS, FS, GS, LDTR, MODE, SEGMENT_BASE, SEGMENT_BYTES, SEGMENTS, SS } from '../layout.ts';
 import type { CpuState, Segment } from '../state.ts';
 import { Attributes, Descriptor, SELECTOR_MASK, TABLE_INDICATOR } from './descriptors.ts';
 import { generalProtection, segmentNotPresent, stackFault } from './faults.ts';
@@ -10,6 +10,8 @@ import { Access } from './page-walk.ts';
 
 /** Gives the exception its error code: the selector without RPL, or with EXT while an event is delivered. */
 export type SelectorFault = (errorCode: number) => GuestException;
+
+const LOCAL_TABLE_BASE = SEGMENTS + LDTR * SEGMENT_BYTES + SEGMENT_BASE;
 
 export class Segmentation {
   readonly #state: CpuState;
@@ -31,17 +33,25 @@ export class Segmentation {
       if (offset + bytes - 1 > this.#state.get('gdtrLimit')) return undefined;
       return this.#state.get64('gdtrBase') + BigInt(offset);
     }
-    const table = this.#state.segments[LDTR] as Segment;
-    if ((table.attributes & Attributes.UNUSABLE) !== 0 || offset + bytes - 1 > table.limit) return undefined;
-    return table.base + BigInt(offset);
+    if (offset + bytes - 1 > this.#localLimit) return undefined;
+    return (this.#state.segments[LDTR] as Segment).base + BigInt(offset);
   }
 
   /** @returns undefined when the selector points outside its table */
   find(selector: number): Descriptor | undefined {
-    const address = this.address(selector);
-    if (address === undefined) return undefined;
-    const value = this.#memory.read(BigInt.asUintN(64, address), 8, Access.SYSTEM);
-    return new Descriptor(Number(value & 0xffff_ffffn), Number(value >> 32n));
+    const isLocal = (selector & TABLE_INDICATOR) !== 0;
+    const limit = isLocal ? this.#localLimit : this.#state.get('gdtrLimit');
+    const offset = selector & 0xfff8;
+    if (offset + 7 > limit) return undefined;
+    const table = this.#state.signed(isLocal ? LOCAL_TABLE_BASE : FIELDS.gdtrBase.address);
+    this.#memory.readHalves(table + offset, Access.SYSTEM);
+    return new Descriptor(this.#memory.low >>> 0, this.#memory.high >>> 0);
+  }
+
+  /** -1 when there is no local descriptor table. */
+  get #localLimit(): number {
+    const { attributes, limit } = this.#state.segments[LDTR] as Segment;
+    return (attributes & Attributes.UNUSABLE) === 0 ? limit : -1;
   }
 
   /** Reads a descriptor that must exist. @throws `fault` of the selector otherwise */

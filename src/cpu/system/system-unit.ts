@@ -4,7 +4,7 @@ import { type CpuBus, GuestException } from '../bus.ts';
 import { FORMS } from '../decode/forms.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { FLAG } from '../flags.ts';
-import { MODE, SHADOW } from '../layout.ts';
+import { FIELDS, MODE, SHADOW } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { DebugRegisters, Dr6, Dr7 } from './debug-registers.ts';
 import { EventDelivery, type EventSource } from './events.ts';
@@ -50,8 +50,9 @@ export class SystemUnit {
   charge = 1;
   /** Set by IRET: RF as it was just loaded holds for the next instruction. */
   resumeFlagLoaded = false;
-  /** TF and the shadow before the instruction that is being stepped; SYSCALL, SYSRET and INT n clear the former. */
+  /** TF, RF and the shadow before the instruction that is being stepped; SYSCALL, SYSRET and INT n clear the first. */
   stepTrap = false;
+  #stepResumes = false;
   #stepShadow = 0;
 
   constructor(state: CpuState, bus: CpuBus, hooks: SystemHooks = {}) {
@@ -117,7 +118,7 @@ export class SystemUnit {
       this.state.set('faultVector', Vector.PAGE_FAULT);
       this.state.set('faultErrorCode', this.tlb.errorCode);
       this.state.set('faultHasErrorCode', 1);
-      this.state.set64('faultAddress', BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0)));
+      this.state.setHalves(FIELDS.faultAddress.address, low, high);
     }
     return result;
   }
@@ -189,6 +190,7 @@ export class SystemUnit {
     const { state } = this;
     this.stepTrap = (state.systemFlags & FLAG.TF) !== 0;
     this.#stepShadow = state.interruptShadow;
+    this.#stepResumes = (state.systemFlags & FLAG.RF) !== 0;
     this.resumeFlagLoaded = false;
     if (!this.debug.instructionsActive) return;
     this.debug.atInstruction(state.mode64 ? state.rip : (state.cs.base + state.rip) & 0xffff_ffffn);
@@ -197,7 +199,7 @@ export class SystemUnit {
   /** After a stepped instruction that completed: the single-step trap, the end of RF and of the shadow over it. */
   retired(): void {
     const { state } = this;
-    if (!this.resumeFlagLoaded) state.set('systemFlags', state.systemFlags & ~FLAG.RF);
+    if (this.#stepResumes && !this.resumeFlagLoaded) state.set('systemFlags', state.systemFlags & ~FLAG.RF);
     this.paused();
     if (this.stepTrap && state.interruptShadow !== SHADOW.movSs) this.pendTrap(Dr6.BS);
   }
