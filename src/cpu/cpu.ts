@@ -63,6 +63,14 @@ const PATIENCE = 32;
 const FETCH_CACHE = 1024;
 const RIP_WORD = FIELDS.rip.address >> 2;
 const INTERRUPT_PENDING_WORD = FIELDS.interruptPending.address >> 2;
+const EXIT_REASON_WORD = FIELDS.exitReason.address >> 2;
+const STRING_LIMIT_WORD = FIELDS.stringLimit.address >> 2;
+const DEVICE_ACCESS_WORD = FIELDS.deviceAccess.address >> 2;
+const FAULT_VECTOR_WORD = FIELDS.faultVector.address >> 2;
+const FAULT_HAS_ERROR_CODE_WORD = FIELDS.faultHasErrorCode.address >> 2;
+const FAULT_ERROR_CODE_WORD = FIELDS.faultErrorCode.address >> 2;
+const EXIT_RECORD_WORD = FIELDS.exitRecord.address >> 2;
+const FAULT_ADDRESS_WORD = FIELDS.faultAddress.address >> 2;
 
 /** An exception or interrupt that is about to be delivered. */
 export interface CpuEvent {
@@ -136,7 +144,7 @@ export class Cpu {
     });
     this.#stops = new DebugStops(this.state, this.system.tlb, this.system.memory);
     this.system.memory.onCodeWrite = (physical, bytes) => this.#cache.invalidate(physical, bytes);
-    this.state.set('stringLimit', STRING_LIMIT);
+    this.state.i32[STRING_LIMIT_WORD] = STRING_LIMIT;
     this.#writeFixedRecords();
     const { handlers, module } = interpreterModule();
     this.#writer = new RecordWriter(this.state, handlers);
@@ -359,14 +367,14 @@ export class Cpu {
     this.#next = 0;
     words[INTERRUPT_PENDING_WORD] = this.system.interruptBlocked ? 1 : 0;
     const left = this.#run(record, ticks + this.#cache.position(record));
-    const reason = words[FIELDS.exitReason.address >> 2]!;
+    const reason = words[EXIT_REASON_WORD]!;
     if (reason === R.EXIT.LOOKUP) {
       this.instructionCount += ticks - left;
       if (this.state.fetchContext !== NO_FETCH_CONTEXT) return reason;
       this.state.updateMode();
       return R.EXIT.BOUNDARY;
     }
-    const at = words[FIELDS.exitRecord.address >> 2]!;
+    const at = words[EXIT_RECORD_WORD]!;
     this.#record = at;
     this.instructionCount += ticks - (left - this.#cache.position(at));
     words[RIP_WORD] = words[(at + R.RIP) >> 2]!;
@@ -451,11 +459,15 @@ export class Cpu {
     return undefined;
   }
 
-  /** Runs no more than `count` instructions, which is at most MARGIN: to a taken branch, or to a record marked for the purpose. */
-  #atMost(record: number, count: number): RunExit | undefined {
-    const stop = this.#recordAfter(record, count);
-    if (stop < 0) return this.#single();
-    return this.#handle(stop === 0 ? this.#execute(record, NO_TICKS) : this.#executeTo(stop, record));
+  /** Runs no more than `count` instructions, which is at most MARGIN: from one taken branch to the next, at last to a marked record. */
+  #atMost(first: number, count: number): RunExit | undefined {
+    const until = this.instructionCount + count;
+    for (let record = first; ; record = this.#record) {
+      const stop = this.#recordAfter(record, until - this.instructionCount);
+      if (stop < 0) return this.#single();
+      const reason = stop === 0 ? this.#execute(record, NO_TICKS) : this.#executeTo(stop, record);
+      if (reason !== R.EXIT.TICKS || this.instructionCount >= until) return this.#handle(reason);
+    }
   }
 
   /** Runs from one record on to a taken branch, or to the record `stop` in the same run. @returns an R.EXIT */
@@ -501,9 +513,9 @@ export class Cpu {
       return this.#deliverThrown(exception);
     }
     const before = this.instructionCount;
-    state.set('stringLimit', system.stepTrap ? 1 : STRING_LIMIT);
+    state.i32[STRING_LIMIT_WORD] = system.stepTrap ? 1 : STRING_LIMIT;
     const exit = this.#isolated();
-    state.set('stringLimit', STRING_LIMIT);
+    state.i32[STRING_LIMIT_WORD] = STRING_LIMIT;
     if (this.#paused && !system.stepTrap) system.paused();
     else if (this.#paused || this.instructionCount > before) system.retired();
     return exit;
@@ -540,29 +552,29 @@ export class Cpu {
 
   /** Repeats the instruction at RIP, which met a device or a watched page, with access to them. */
   #deviceInstruction(): RunExit | undefined {
-    this.state.set('deviceAccess', 1);
+    this.state.i32[DEVICE_ACCESS_WORD] = 1;
     try {
       return this.#isolated();
     } finally {
-      this.state.set('deviceAccess', 0);
+      this.state.i32[DEVICE_ACCESS_WORD] = 0;
     }
   }
 
   #offset(): number {
-    return ((this.state.get64Low('rip') - (this.#page!.ripBase | 0)) | 0) & (PAGE - 1);
+    return ((this.state.i32[RIP_WORD]! - (this.#page!.ripBase | 0)) | 0) & (PAGE - 1);
   }
 
   /** @returns the record at RIP when no look-up is needed to know it, else 0 */
   #known(): number {
     const { state } = this;
-    return state.mode & MODE.code64 ? this.#cache.find(state.get64Low('rip'), state.get64High('rip')) : 0;
+    return state.mode & MODE.code64 ? this.#cache.find(state.i32[RIP_WORD]!, state.i32[RIP_WORD + 1]!) : 0;
   }
 
   /** @returns the record at RIP, or 0 with a fault to deliver in the fault fields */
   #lookup(): number {
     const { state } = this;
-    const low = state.get64Low('rip');
-    const high = state.get64High('rip');
+    const low = state.i32[RIP_WORD]!;
+    const high = state.i32[RIP_WORD + 1]!;
     const mode = state.mode;
     let linearLow = low;
     let linearHigh = high;
@@ -650,19 +662,19 @@ export class Cpu {
   /** Leaves an exception in the fault fields. */
   #raise(vector: number, errorCode?: number): 0 {
     this.#operandFault = false;
-    this.state.set('faultVector', vector);
-    this.state.set('faultHasErrorCode', errorCode === undefined ? 0 : 1);
-    this.state.set('faultErrorCode', errorCode ?? 0);
+    this.state.i32[FAULT_VECTOR_WORD] = vector;
+    this.state.i32[FAULT_HAS_ERROR_CODE_WORD] = errorCode === undefined ? 0 : 1;
+    this.state.i32[FAULT_ERROR_CODE_WORD] = errorCode ?? 0;
     return 0;
   }
 
   #deliverPending(): RunExit | undefined {
     const { state } = this;
-    const vector = this.#operandFault && this.#isStackOperand() ? Vector.STACK_FAULT : state.get('faultVector');
+    const vector = this.#operandFault && this.#isStackOperand() ? Vector.STACK_FAULT : state.i32[FAULT_VECTOR_WORD]!;
     this.#operandFault = false;
-    const errorCode = state.get('faultHasErrorCode') === 0 ? undefined : state.get('faultErrorCode');
+    const errorCode = state.i32[FAULT_HAS_ERROR_CODE_WORD]! === 0 ? undefined : state.i32[FAULT_ERROR_CODE_WORD]!;
     if (vector !== Vector.PAGE_FAULT) return this.#deliver(new GuestException(vector, errorCode));
-    state.setHalves(FIELDS.cr2.address, state.get64Low('faultAddress'), state.get64High('faultAddress'));
+    state.setHalves(FIELDS.cr2.address, state.i32[FAULT_ADDRESS_WORD]!, state.i32[FAULT_ADDRESS_WORD + 1]!);
     const address = this.onEvent ? state.get64('faultAddress') : undefined;
     return this.#deliver(new GuestException(vector, errorCode, address));
   }
@@ -753,8 +765,8 @@ export class Cpu {
         if ((flags & 1) !== 0 && state.storesObserved) this.#stops.stored(linearAddress(low, high), size);
         return state.ramAddress + system.tlb.physical;
       case Fill.DEVICE:
-        if (state.get('deviceAccess') === 0) {
-          state.set('exitReason', R.EXIT.DEVICE);
+        if (state.i32[DEVICE_ACCESS_WORD]! === 0) {
+          state.i32[EXIT_REASON_WORD] = R.EXIT.DEVICE;
           return 0;
         }
         this.#deviceAddress = system.tlb.physical;
@@ -766,7 +778,7 @@ export class Cpu {
       default:
         this.#operandFault = false;
     }
-    state.set('exitReason', R.EXIT.FAULT);
+    state.i32[EXIT_REASON_WORD] = R.EXIT.FAULT;
     return 0;
   }
 
@@ -779,8 +791,8 @@ export class Cpu {
 
   /** @returns whether the access may go on now */
   #watchedAccess(low: number, high: number, size: number, write: number): boolean {
-    if (this.state.get('deviceAccess') === 0) {
-      this.state.set('exitReason', R.EXIT.DEVICE);
+    if (this.state.i32[DEVICE_ACCESS_WORD]! === 0) {
+      this.state.i32[EXIT_REASON_WORD] = R.EXIT.DEVICE;
       return false;
     }
     const linear = linearAddress(low, high);

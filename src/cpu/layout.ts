@@ -189,7 +189,8 @@ export const MMU_INDEXES = 3;
  * The tag is the linear address of the page, canonical, low 12 bits clear; any other tag never matches a fast probe:
  *   TLB_INVALID   the entry is free,
  *   page | TLB_SLOW_CODE   (write TLB only) a RAM page that may be written but holds code: stores look at the code granules,
- *   page | TLB_SLOW_WATCH  a page with a watchpoint, or anything else that must always take the slow path.
+ *   page | TLB_SLOW_WATCH  a page with a watchpoint, or anything else that must always take the slow path,
+ *   page | TLB_SLOW_DEVICE   no RAM: only the physical page number means something.
  * The addend is (host address of the page - linear address of the page) mod 2^32.
  */
 export const TLB_ENTRIES = 4096;
@@ -201,6 +202,7 @@ export const TLB_PHYSICAL_PAGE = 12;
 export const TLB_INVALID = -1n;
 export const TLB_SLOW_CODE = 1;
 export const TLB_SLOW_WATCH = 2;
+export const TLB_SLOW_DEVICE = 4;
 
 const TLB_AREA = 0x20000;
 export const tlbReadAddress = (mmuIndex: number): number => TLB_AREA + mmuIndex * 2 * TLB_BYTES;

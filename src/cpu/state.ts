@@ -32,6 +32,7 @@ import {
 
 const word = (field: FieldName): number => FIELDS[field].address >> 2;
 const MODE_WORD = word('mode');
+const FLAGS_KIND_WORD = word('flagsKind');
 const SYSTEM_FLAGS_WORD = word('systemFlags');
 const SHADOW_WORD = word('interruptShadow');
 const FETCH_CONTEXT_WORD = word('fetchContext');
@@ -238,12 +239,12 @@ export class CpuState {
   /** @param value bits that do not exist are dropped and bit 1 is set; no privilege is looked at */
   set rflags(value: number) {
     this.setStatusFlags(value);
-    this.set('systemFlags', (value & SYSTEM_FLAGS) | RFLAGS_FIXED);
+    this.i32[SYSTEM_FLAGS_WORD] = (value & SYSTEM_FLAGS) | RFLAGS_FIXED;
     this.updateMode();
   }
   /** @param value CF PF AF ZF SF OF as they stand in RFLAGS; other bits are ignored */
   setStatusFlags(value: number): void {
-    this.set('flagsKind', KIND.RAW << 2);
+    this.i32[FLAGS_KIND_WORD] = KIND.RAW << 2;
     this.setHalves(FIELDS.flagsA.address, value & STATUS_FLAGS, 0);
     this.setHalves(FIELDS.flagsB.address, 0, 0);
   }

@@ -67,6 +67,10 @@ export class Lapic implements Device<LapicState> {
   readonly #timer: LapicTimer;
   readonly #unimplemented = new UnimplementedRegisters('local APIC', (message) => this.onWarning?.(message));
   #base = 0n;
+  /** The page's address and the enable bits of `#base`, which are asked for at every turn. */
+  #page = 0;
+  #isEnabled = false;
+  #isX2Apic = false;
   #id = 0;
   #pins: [boolean, boolean] = [false, false];
   #registers = resetRegisters();
@@ -80,11 +84,11 @@ export class Lapic implements Device<LapicState> {
   }
 
   get globallyEnabled(): boolean {
-    return (this.#base & BigInt(R.APIC_BASE_EN)) !== 0n;
+    return this.#isEnabled;
   }
 
   get x2Apic(): boolean {
-    return (this.#base & BigInt(R.APIC_BASE_EXTD)) !== 0n;
+    return this.#isX2Apic;
   }
 
   get softwareEnabled(): boolean {
@@ -93,8 +97,7 @@ export class Lapic implements Device<LapicState> {
 
   /** Physical address of the xAPIC page, or undefined when the page is not decoded (disabled, or x2APIC mode). */
   get mmioBase(): number | undefined {
-    if (!this.globallyEnabled || this.x2Apic) return undefined;
-    return Number(this.#base & ~0xfffn);
+    return this.#isEnabled && !this.#isX2Apic ? this.#page : undefined;
   }
 
   /** The task-priority class as CR8 shows it, TPR bits 7:4. */
@@ -260,7 +263,7 @@ export class Lapic implements Device<LapicState> {
 
   reset(): void {
     const bootstrap = this.#initialId === 0 ? R.APIC_BASE_BSP : 0;
-    this.#base = BigInt(R.DEFAULT_APIC_BASE | R.APIC_BASE_EN | bootstrap) & 0xffff_ffffn;
+    this.#setBase(BigInt(R.DEFAULT_APIC_BASE | R.APIC_BASE_EN | bootstrap) & 0xffff_ffffn);
     this.#id = this.#initialId;
     this.#pins = [false, false];
     this.init();
@@ -288,7 +291,7 @@ export class Lapic implements Device<LapicState> {
 
   restore(state: LapicState): void {
     const { baseLow, baseHigh, id, pins, priority, timer, ...registers } = structuredClone(state);
-    this.#base = (BigInt(baseHigh) << 32n) | BigInt(baseLow);
+    this.#setBase((BigInt(baseHigh) << 32n) | BigInt(baseLow));
     this.#id = id;
     this.#pins = pins;
     this.#registers = registers;
@@ -401,8 +404,15 @@ export class Lapic implements Device<LapicState> {
   #writeBase(value: bigint): boolean {
     if (!R.mayChangeBase(this.#base, value, this.#physicalAddressBits)) return false;
     if ((value & BigInt(R.APIC_BASE_EN)) === 0n) this.init();
-    this.#base = value;
+    this.#setBase(value);
     return true;
+  }
+
+  #setBase(value: bigint): void {
+    this.#base = value;
+    this.#page = Number(value & ~0xfffn);
+    this.#isEnabled = (value & BigInt(R.APIC_BASE_EN)) !== 0n;
+    this.#isX2Apic = (value & BigInt(R.APIC_BASE_EXTD)) !== 0n;
   }
 
   #endOfInterrupt(): void {

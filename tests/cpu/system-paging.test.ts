@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { tlbReadAddress, tlbWriteAddress } from '../../src/cpu/layout.ts';
+import { TLB_SLOW_DEVICE, tlbReadAddress, tlbWriteAddress } from '../../src/cpu/layout.ts';
 import { Cr0, Cr4, Efer } from '../../src/cpu/system/control-bits.ts';
 import { Access } from '../../src/cpu/system/page-walk.ts';
 import { Fill } from '../../src/cpu/system/tlb.ts';
@@ -247,11 +247,13 @@ describe('the TLB (SDM vol. 3A 4.10)', () => {
     expect(tag(fixture, PAGE, false, 0)).toBe(BigInt(PAGE));
   });
 
-  it('device memory is translated but not entered', () => {
+  it('device memory is entered so that it is not walked for again, and never accessed at full speed', () => {
     const fixture = machine(0xfee0_0000n | P | W);
     expect(fixture.system.fill(PAGE + 0x20, 0, 0)).toBe(Fill.DEVICE);
     expect(fixture.system.tlb.physical).toBe(0xfee0_0020);
-    expect(tag(fixture, PAGE, false)).toBe(-1n);
+    expect(tag(fixture, PAGE, false)).toBe(BigInt(PAGE | TLB_SLOW_DEVICE));
+    expect(fixture.system.fill(PAGE + 0x24, 0, 0)).toBe(Fill.DEVICE);
+    expect(fixture.system.tlb.physical).toBe(0xfee0_0024);
   });
 
   it('a fault fills the fault record', () => {

@@ -409,7 +409,21 @@ export class RecordWriter {
       const trait = traits[variant]!;
       if (trait & (TRAIT.readsFlags | TRAIT.mayStop)) dead = false;
       else if (trait & TRAIT.writesFlags) dead = true;
-      if (dead) this.#bytes[record + R.MARKS]! |= R.MARK.staleFlags;
+    }
+    this.#markStaleFlags();
+  }
+
+  /** Marks the records behind an instruction that leaves its flags out, up to the one that replaces them. */
+  #markStaleFlags(): void {
+    const { noFlags, traits } = this.#handlers;
+    let stale = false;
+    for (let i = 0; i < this.records; i++) {
+      const record = this.#first + i * R.RECORD_BYTES;
+      if (stale) this.#bytes[record + R.MARKS]! |= R.MARK.staleFlags;
+      const variant = this.#variants[i]!;
+      const leavesOut = variant >= 0 && this.#words[(record + R.HANDLER) >> 2] === noFlags[variant];
+      if (leavesOut) stale = true;
+      else if (variant < 0 || traits[variant]! & TRAIT.writesFlags) stale = false;
     }
   }
 }

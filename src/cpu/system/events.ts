@@ -32,6 +32,8 @@ interface Target {
 }
 
 const RSP = 4;
+const CR4_WORD = FIELDS.cr4.address >> 2;
+const IDTR_LIMIT_WORD = FIELDS.idtrLimit.address >> 2;
 const STACK_POINTER = GPR + 8 * RSP;
 const INSTRUCTION_POINTER = FIELDS.rip.address;
 const TASK_BASE = SEGMENTS + TR * SEGMENT_BYTES + SEGMENT_BASE;
@@ -129,7 +131,7 @@ export class EventDelivery {
   /** Real-address mode: an interrupt vector table of far pointers at IDTR.base. */
   #enterReal(vector: number, flags: number): void {
     const state = this.#state;
-    if (vector * 4 + 3 > state.get('idtrLimit')) throw generalProtection();
+    if (vector * 4 + 3 > state.i32[IDTR_LIMIT_WORD]!) throw generalProtection();
     const pointer = this.#memory.read32(state.get64('idtrBase') + BigInt(vector * 4), 4, Access.SYSTEM);
     const frame = [BigInt(flags), BigInt(state.cs.selector), state.rip];
     state.setGpr(4, this.#pushLegacy(state.ss, state.gpr(4), frame, 2, 0));
@@ -141,7 +143,7 @@ export class EventDelivery {
   #readGate(vector: number, bytes: 8 | 16, external: number): Gate {
     const state = this.#state;
     const offset = vector * bytes;
-    if (offset + bytes - 1 > state.get('idtrLimit')) throw generalProtection(offsetCode(vector, external));
+    if (offset + bytes - 1 > state.i32[IDTR_LIMIT_WORD]!) throw generalProtection(offsetCode(vector, external));
     const address = state.signed(FIELDS.idtrBase.address) + offset;
     this.#memory.readHalves(address, Access.SYSTEM);
     const descriptor = new Descriptor(this.#memory.low >>> 0, this.#memory.high >>> 0);
@@ -226,7 +228,7 @@ export class EventDelivery {
   /** How an explicit data access at a privilege level walks the page tables. */
   accessAt(privilege: number): number {
     if (privilege === 3) return Access.USER;
-    const forbidden = (this.#state.get('cr4') & Cr4.SMAP) !== 0 && (this.#state.systemFlags & FLAG.AC) === 0;
+    const forbidden = (this.#state.i32[CR4_WORD]! & Cr4.SMAP) !== 0 && (this.#state.systemFlags & FLAG.AC) === 0;
     return forbidden ? Access.SYSTEM : Access.USER_PAGES_ALLOWED;
   }
 

@@ -11,6 +11,7 @@ import { Access } from './page-walk.ts';
 /** Gives the exception its error code: the selector without RPL, or with EXT while an event is delivered. */
 export type SelectorFault = (errorCode: number) => GuestException;
 
+const GDTR_LIMIT_WORD = FIELDS.gdtrLimit.address >> 2;
 const LOCAL_TABLE_BASE = SEGMENTS + LDTR * SEGMENT_BYTES + SEGMENT_BASE;
 
 export class Segmentation {
@@ -40,7 +41,7 @@ export class Segmentation {
   /** @returns undefined when the selector points outside its table */
   find(selector: number): Descriptor | undefined {
     const isLocal = (selector & TABLE_INDICATOR) !== 0;
-    const limit = isLocal ? this.#localLimit : this.#state.get('gdtrLimit');
+    const limit = isLocal ? this.#localLimit : this.#state.i32[GDTR_LIMIT_WORD]!;
     const offset = selector & 0xfff8;
     if (offset + 7 > limit) return undefined;
     const table = this.#state.signed(isLocal ? LOCAL_TABLE_BASE : FIELDS.gdtrBase.address);

@@ -25,6 +25,13 @@ export type InstructionFunction = (system: SystemUnit, instruction: Instruction)
 /** The function of each form. */
 const MEANINGS = FORMS.map(({ name, mnemonic }) => systemInstructions.get(name) ?? systemInstructions.get(mnemonic));
 
+const FAULT_VECTOR_WORD = FIELDS.faultVector.address >> 2;
+const FAULT_HAS_ERROR_CODE_WORD = FIELDS.faultHasErrorCode.address >> 2;
+const FAULT_ERROR_CODE_WORD = FIELDS.faultErrorCode.address >> 2;
+const HALTED_WORD = FIELDS.halted.address >> 2;
+const SHADOW_WORD = FIELDS.interruptShadow.address >> 2;
+const NMI_BLOCKED_WORD = FIELDS.nmiBlocked.address >> 2;
+
 export interface SystemHooks {
   /** An event is about to be delivered; RIP is the address that will be saved. */
   event?(kind: EventSource | 'nmi', vector: number, errorCode: number | undefined, address: bigint | undefined): void;
@@ -115,9 +122,10 @@ export class SystemUnit {
   #translate(low: number, high: number, access: number): number {
     const result = this.tlb.fill(low, high, access);
     if (result === Fill.PAGE_FAULT) {
-      this.state.set('faultVector', Vector.PAGE_FAULT);
-      this.state.set('faultErrorCode', this.tlb.errorCode);
-      this.state.set('faultHasErrorCode', 1);
+      const words = this.state.i32;
+      words[FAULT_VECTOR_WORD] = Vector.PAGE_FAULT;
+      words[FAULT_ERROR_CODE_WORD] = this.tlb.errorCode;
+      words[FAULT_HAS_ERROR_CODE_WORD] = 1;
       this.state.setHalves(FIELDS.faultAddress.address, low, high);
     }
     return result;
@@ -145,8 +153,8 @@ export class SystemUnit {
   }
 
   #deliver(vector: number, source: EventSource, errorCode?: number, address?: bigint): boolean {
-    this.state.set('halted', 0);
-    this.state.set('interruptShadow', SHADOW.none);
+    this.state.i32[HALTED_WORD] = 0;
+    this.state.i32[SHADOW_WORD] = SHADOW.none;
     if (vector === Vector.PAGE_FAULT && address !== undefined) this.state.set64('cr2', address);
     let [current, origin, code, linear] = [vector, source, errorCode, address];
     for (;;) {
@@ -225,7 +233,7 @@ export class SystemUnit {
     const shadow = state.interruptShadow;
     if (shadow === SHADOW.movSs) return false;
     if (state.pendingDebug !== 0) return true;
-    if (state.nmiPending !== 0 && state.get('nmiBlocked') === 0) return true;
+    if (state.nmiPending !== 0 && state.i32[NMI_BLOCKED_WORD] === 0) return true;
     return shadow === SHADOW.none && (state.systemFlags & FLAG.IF) !== 0 && this.bus.pendingInterrupt();
   }
 
@@ -241,7 +249,7 @@ export class SystemUnit {
       this.debug.record(traps);
       return this.#deliver(Vector.DEBUG, 'exception');
     }
-    if (state.nmiPending !== 0 && state.get('nmiBlocked') === 0) {
+    if (state.nmiPending !== 0 && state.i32[NMI_BLOCKED_WORD] === 0) {
       state.set('nmiPending', 0);
       state.set('nmiBlocked', 1);
       return this.#deliver(Vector.NMI, 'external');

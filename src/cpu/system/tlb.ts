@@ -12,6 +12,7 @@ import {
   TLB_ENTRY_BYTES,
   TLB_PHYSICAL_PAGE,
   TLB_SLOW_CODE,
+  TLB_SLOW_DEVICE,
   TLB_SLOW_WATCH,
   TLB_TAG,
   tlbReadAddress,
@@ -26,7 +27,7 @@ export const Fill = {
   RAM: 0,
   /** #PF with `errorCode`. */
   PAGE_FAULT: 1,
-  /** Translated, but nothing was entered, because no RAM is there: `physical` is valid. */
+  /** Translated, but no RAM is there: `physical` is valid. */
   DEVICE: 2,
   /** The address is not canonical: #SS(0) for a stack access, else #GP(0). */
   NON_CANONICAL: 3,
@@ -93,21 +94,27 @@ export class Tlb {
   fill(low: number, high: number, access: number): number {
     const walker = this.#walker;
     if (walker.mode === '4-level' && high >> 15 !== 0 && high >> 15 !== -1) return Fill.NON_CANONICAL;
+    if ((access & Access.FETCH) === 0 && this.#isKnownDevice(low, high, access)) return Fill.DEVICE;
     if (!walker.walk(low, high, access)) {
       this.errorCode = walker.errorCode;
       return Fill.PAGE_FAULT;
     }
     this.physical = walker.physical;
-    if (this.physical >= this.#ramBytes) return Fill.DEVICE;
     if ((access & Access.FETCH) === 0) this.#enter(low, high, access);
-    return Fill.RAM;
+    return this.physical >= this.#ramBytes ? Fill.DEVICE : Fill.RAM;
+  }
+
+  /** A page of a device has an entry like any other, so that it is not walked for at each access. */
+  #isKnownDevice(low: number, high: number, access: number): boolean {
+    const word = wordOf(access, low);
+    if (this.#words[word] !== ((low & ~0xfff) | TLB_SLOW_DEVICE) || this.#words[word + 1] !== high) return false;
+    this.physical = (this.#words[word + TLB_PHYSICAL_PAGE / 4] as number) * 4096 + (low & 0xfff);
+    return true;
   }
 
   /** @returns the physical address when an entry allows the access at full speed, else -1 */
   probe(low: number, high: number, access: number): number {
-    const table = mmuIndex(access) * 2 + ((access & Access.WRITE) === 0 ? 0 : 1);
-    const slot = table * TLB_ENTRIES + ((low >>> 12) & (TLB_ENTRIES - 1));
-    const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
+    const word = wordOf(access, low);
     if (this.#words[word] !== (low & ~0xfff) || this.#words[word + 1] !== high) return -1;
     return (this.#words[word + TLB_PHYSICAL_PAGE / 4] as number) * 4096 + (low & 0xfff);
   }
@@ -115,7 +122,9 @@ export class Tlb {
   #enter(low: number, high: number, access: number): void {
     const walker = this.#walker;
     const index = mmuIndex(access);
-    const watch = this.#watched.size > 0 && this.#watched.has(linearPage(low, high)) ? TLB_SLOW_WATCH : 0;
+    const isDevice = this.physical >= this.#ramBytes;
+    const isWatched = this.#watched.size > 0 && this.#watched.has(linearPage(low, high));
+    const watch = isDevice ? TLB_SLOW_DEVICE : isWatched ? TLB_SLOW_WATCH : 0;
     this.#store(index * 2, low, high, watch);
     if (walker.writeReady) this.#store(index * 2 + 1, low, high, watch || this.#codeTag(this.physical));
     if (walker.pageShift === 12) return;
@@ -242,6 +251,13 @@ export class Tlb {
     else this.#watched.delete(page);
     this.#dropRange(page, 1);
   }
+}
+
+/** Index in `i32` of the entry that an access may use. */
+function wordOf(access: number, low: number): number {
+  const table = mmuIndex(access) * 2 + ((access & Access.WRITE) === 0 ? 0 : 1);
+  const slot = table * TLB_ENTRIES + ((low >>> 12) & (TLB_ENTRIES - 1));
+  return (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
 }
 
 function mmuIndex(access: number): number {
