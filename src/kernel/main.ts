@@ -11,6 +11,8 @@ import {
 } from './boot/command-line.ts';
 import { print } from './console/print.ts';
 import { enableSerialInterrupt, initializeSerial } from './console/serial.ts';
+import { openTerminal } from './console/terminal.ts';
+import { initializeTermios } from './console/termios.ts';
 import { setInitramfs } from './initramfs/cpio.ts';
 import { freeFrameCount, openFrames, reserveRange, resetFrames } from './memory/frames.ts';
 import { initializeKernelSpace } from './memory/kernel-space.ts';
@@ -43,6 +45,7 @@ const initPointers = array(u64, MOST_INIT_WORDS + 1);
 /** Called once, by the boot code, on the boot stack with interrupts off. Becomes the idle thread. */
 export function kernelMain(protocol: u32, information: u64): never {
   initializeSerial();
+  initializeTermios();
   print`\n[BOOTSTRAP] Verdigris, entered by ${protocol === Protocol.PVH ? 'PVH' : 'Multiboot'}\n`;
   initializeProcessor();
   initializeMemory(protocol, information);
@@ -106,6 +109,7 @@ function startFirstProgram(): void {
   const created = createInitProcess(path, lengthOf(path), addressOf(initPointers));
   if (created.ok) {
     setBootCurrent(created.value.pid, created.value.pid);
+    openTerminal(created.value, false);
     print`[PROCESS] Created init process with PID ${getThreadTid()}\n`;
     return;
   }

@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { plug } from '../../src/compiler/library/socket.ts';
-import { collectInput, hasInput, takeInput } from '../../src/kernel/console/input.ts';
+import { hasInput, takeInput } from '../../src/kernel/console/line-discipline.ts';
 import { print } from '../../src/kernel/console/print.ts';
 import { enableSerialInterrupt, initializeSerial } from '../../src/kernel/console/serial.ts';
+import { collectInput } from '../../src/kernel/console/terminal.ts';
+import { initializeTermios } from '../../src/kernel/console/termios.ts';
 import { getKernelRoot } from '../../src/kernel/memory/address-space.ts';
 import { DEVICE_BASE, USER_END } from '../../src/kernel/memory/layout.ts';
 import { entryFrame, readEntry } from '../../src/kernel/memory/page-table.ts';
@@ -90,14 +92,17 @@ describe('the serial console', () => {
     expect(String.fromCharCode(...sent)).toBe('pid 7 of 18446744073709551615: -3\r\n');
   });
 
-  it('keeps received bytes in order until they are taken', () => {
+  it('keeps a line that was typed until it is taken', () => {
     initializeSerial();
+    initializeTermios();
     enableSerialInterrupt();
-    for (const byte of Buffer.from('typed')) chipset.uart.receive(byte);
+    for (const byte of Buffer.from('typed\r')) chipset.uart.receive(byte);
     collectInput();
+    expect(hasInput()).toBe(true);
     const taken: number[] = [];
-    while (hasInput()) taken.push(takeInput());
-    expect(String.fromCharCode(...taken)).toBe('typed');
+    takeInput(taken as never, 100);
+    expect(String.fromCharCode(...taken)).toBe('typed\n');
+    expect(hasInput()).toBe(false);
   });
 });
 
@@ -151,7 +156,9 @@ describe('the serial interrupt', () => {
       expect(bus.acknowledgeInterrupt()).toBe(Vector.SERIAL);
       collectInput();
       endInterrupt();
-      expect(takeInput()).toBe(65 + round);
+      const taken: number[] = [];
+      takeInput(taken as never, 1);
+      expect(taken).toEqual([65 + round]);
       expect(bus.pendingInterrupt()).toBe(false);
     }
   });

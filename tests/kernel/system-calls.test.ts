@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { mem, virt } from '../../src/compiler/library/index.ts';
 import { VerdigrisCall } from '../../src/kernel/abi/calls.ts';
+import { initializeTermios } from '../../src/kernel/console/termios.ts';
 import { setInitramfs } from '../../src/kernel/initramfs/cpio.ts';
 import { addressSpaceCount } from '../../src/kernel/memory/address-space.ts';
 import { allocateFrame, freeFrameCount, releaseFrame } from '../../src/kernel/memory/frames.ts';
@@ -98,6 +99,7 @@ const count = (): Count => ({
 
 beforeAll(() => {
   machine = startMachine(16);
+  initializeTermios();
   init = startProcess(machine);
   current = init.thread;
   page = call(SystemCall.mmap, 0, 0x2000, 3, 0x22, -1, 0);
@@ -164,11 +166,13 @@ describe('descriptors', () => {
     expect(machine.serial.slice(written)).toBe('one\r\ntwo');
     expect(call(SystemCall.write, 3, page, 7)).toBe(EBADF);
     expect(call(SystemCall.read, 99, page, 7)).toBe(EBADF);
-    expect(call(SystemCall.ioctl, 1, 0x5413, page)).toBe(ENOTTY);
+    expect(call(SystemCall.ioctl, 1, 0x5413, page)).toBe(0n);
+    expect(call(SystemCall.ioctl, 1, 0x1234, page)).toBe(ENOTTY);
   });
 
-  it('write what lies before a bad address and say how much', () => {
-    expect(call(SystemCall.write, 1, page + 0x2000n - 512n, 1024)).toBe(512n);
+  it('write whole pieces before a bad address and say how much', () => {
+    expect(call(SystemCall.write, 1, page + 0x2000n - 2100n, 4096)).toBe(2048n);
+    expect(call(SystemCall.write, 1, page + 0x2000n - 512n, 1024)).toBe(EFAULT);
   });
 });
 

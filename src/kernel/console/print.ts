@@ -1,5 +1,5 @@
 /** The kernel's own words on the console. A newline goes out as carriage return and line feed. */
-import { array, type i64, mem, printer, u8, u32, u64, type VirtAddr, virt } from '#dialect';
+import { array, type i64, printer, u8, u32, u64 } from '#dialect';
 import { sendByte } from './serial.ts';
 
 const NEWLINE = 10;
@@ -49,10 +49,3 @@ function writeSigned(value: i64): void {
 }
 
 export const print = printer({ text: writeText, unsigned: writeUnsigned, signed: writeSigned, hex: writeHexadecimal });
-
-/** Writes `length` bytes as they are, but for the carriage return before each newline. */
-export function printBytes(start: VirtAddr, length: u64): void {
-  for (let offset: u64 = 0n; offset < length; offset = u64(offset + 1n)) {
-    sendCharacter(mem.load8(virt(start + offset)));
-  }
-}

@@ -2,6 +2,7 @@
 import { Errno, err, ok, type Result, u32 } from '#dialect';
 import { IpcTransfer } from '../abi/ipc.ts';
 import { OpenFlag } from '../abi/stat.ts';
+import { hasControllingTerminal } from '../console/terminal.ts';
 import type { Thread } from '../process/thread.ts';
 import { callServer } from './calling.ts';
 import { makeRemote } from './endpoint.ts';
@@ -36,6 +37,10 @@ export function openThrough(thread: Thread, start: OpenFile, flags: u32): Result
     case IpcTransfer.DESCRIPTOR:
       return takeGiven(thread, file);
     case IpcTransfer.CONTROLLING_TERMINAL:
+      if (!hasControllingTerminal(thread.process!)) {
+        freeFile(file);
+        return err(Errno.ENXIO);
+      }
       file.kind = FileKind.TERMINAL;
       return ok(file);
     default:

@@ -1,10 +1,10 @@
 /** What can be done with an open file without waiting, as poll(2) puts it. */
 import { u32 } from '#dialect';
+import { terminalReadiness } from '../console/terminal.ts';
 import { LARGEST_COUNTER } from './event-counter.ts';
 import { FileKind, type OpenFile } from './open-file.ts';
 import { ATOMIC_BYTES, PIPE_BYTES, pipeFill } from './pipe.ts';
 import { hasRequest } from './serving.ts';
-import { terminalReadiness } from './terminal-file.ts';
 
 export const PollEvent = {
   IN: 0x001,

@@ -1,6 +1,7 @@
 /** Reading and writing open files of every kind, for system calls: user memory on one side. */
 import { Errno, err, type Result, type u64 } from '#dialect';
 import { FileOperation, OWN_OFFSET } from '../abi/file-protocol.ts';
+import { terminalRead, terminalWrite } from '../console/terminal.ts';
 import { isUserRange, lesser } from '../memory/layout.ts';
 import type { Thread } from '../process/thread.ts';
 import { beginCall, setInput, setOutput } from './call.ts';
@@ -8,7 +9,6 @@ import { callServer } from './calling.ts';
 import { readCounter, writeCounter } from './event-counter.ts';
 import { FileKind, isNonBlocking, isReadable, isWritable, type OpenFile } from './open-file.ts';
 import { readPipe, writePipe } from './pipe.ts';
-import { terminalRead, terminalWrite } from './terminal-file.ts';
 
 /** Most bytes one call transfers (MAX_RW_COUNT). */
 export const LARGEST_TRANSFER = 0x7fff_f000n;

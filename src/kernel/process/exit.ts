@@ -8,6 +8,7 @@ import { powerOff } from '../processor/power.ts';
 import { futexWakeOne } from '../sched/futex.ts';
 import { exitRunningThread, runningThread, wakeThread } from '../sched/scheduler.ts';
 import { disarmTimer } from '../sched/timer-queue.ts';
+import { abandonTerminal, announceOrphan, announceOwnEnd } from './job-control.ts';
 import { changeProcessState, linkChild, type Process, ProcessState, unlinkChild, unlinkThread } from './pcb.ts';
 import { abandonRobustLocks } from './robust-list.ts';
 import { findReceivers, SA_NOCLDWAIT, SIG_IGN, Signal, sendExitSignal, sendSignal } from './signal-delivery.ts';
@@ -98,7 +99,9 @@ function finishProcess(process: Process, status: u32): void {
   releaseMemory(process);
   releaseProcessFiles(process);
   if (process.pid === INIT_PID) endMachine(process.exitStatus);
+  if (process.sid === process.pid) abandonTerminal(process);
   orphanChildren(process);
+  announceOwnEnd(process);
   changeProcessState(process, ProcessState.Alive, ProcessState.Zombie);
   announceEnd(process);
 }
@@ -120,6 +123,7 @@ function orphanChildren(process: Process): void {
     unlinkChild(child);
     if (adopter !== null) linkChild(adopter, child);
     child.exitSignal = Signal.SIGCHLD;
+    announceOrphan(child, process);
     if (child.parentDeathSignal !== 0) {
       const info = describeSignal(deathInfo, SignalCode.USER, process.pid, process.credentials.user.real, 0);
       sendSignal(child, child.parentDeathSignal, info);

@@ -184,6 +184,7 @@ function spaceFor(parent: Process, flags: u64): Result<AddressSpace> {
 function inheritProcess(parent: Process, child: Process, flags: u64): void {
   child.pgid = parent.pgid;
   child.sid = parent.sid;
+  child.hasTerminal = parent.hasTerminal;
   copyCredentials(child.credentials, parent.credentials);
   inheritLimits(parent, child);
   child.umask = parent.umask;

@@ -31,6 +31,8 @@ export class Process {
   /** Process group and session, named by their leaders' pids. */
   pgid: u32 = 0;
   sid: u32 = 0;
+  /** The terminal is its controlling terminal. */
+  hasTerminal: boolean = false;
   readonly credentials: Credentials = embed(Credentials);
   /** By `Limit`. */
   readonly limits = array(LimitPair, LIMIT_COUNT);

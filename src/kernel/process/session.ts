@@ -1,17 +1,8 @@
 /** Process groups and sessions (POSIX.1-2017, setpgid, setsid). */
 import { Errno, err, type i32, ok, type Result, u32 } from '#dialect';
+import { isGroupInSession } from './job-control.ts';
 import type { Process } from './pcb.ts';
 import { findProcess, nextProcess } from './table.ts';
-
-/** True when some process is in that group of that session. */
-function isGroupInSession(pgid: u32, sid: u32): boolean {
-  let process = nextProcess(0);
-  while (process !== null) {
-    if (process.pgid === pgid && process.sid === sid) return true;
-    process = nextProcess(process.pid);
-  }
-  return false;
-}
 
 /**
  * Moves a process (0: the caller) into a group (0: one of its own). EINVAL: negative group. ESRCH: neither the caller nor
@@ -36,6 +27,7 @@ export function createSession(caller: Process): Result<u32> {
     if (process.pgid === caller.pid) return err(Errno.EPERM);
     process = nextProcess(process.pid);
   }
+  caller.hasTerminal = false;
   caller.sid = caller.pid;
   caller.pgid = caller.pid;
   return ok(caller.sid);

@@ -6,6 +6,7 @@
 import { embed, type i32, u32, u64 } from '#dialect';
 import { wakeThread } from '../sched/scheduler.ts';
 import { terminateProcess } from './exit.ts';
+import { isOrphanedGroup } from './job-control.ts';
 import { Limit, limitOf } from './limits.ts';
 import { isAlive, type Process } from './pcb.ts';
 import { copySignalInfo, describeFault, describeSignal, SignalCode, SignalInfo } from './signal-info.ts';
@@ -246,7 +247,7 @@ export function discardPending(process: Process, signals: u64): void {
 function takeDefaultAction(process: Process, signal: u32): void {
   switch (defaultSignalAction(signal)) {
     case SignalDefault.STOP:
-      stopProcess(process, signal);
+      if (signal === Signal.SIGSTOP || !isOrphanedGroup(process.pgid, null)) stopProcess(process, signal);
       break;
     case SignalDefault.TERMINATE:
     case SignalDefault.CORE:

@@ -14,9 +14,9 @@ import {
   type VirtAddr,
   virt,
 } from '#dialect';
-import { collectInput } from '../console/input.ts';
 import { panicWithFrame } from '../console/panic.ts';
 import { print } from '../console/print.ts';
+import { collectInput } from '../console/terminal.ts';
 import { areaAt } from '../memory/area.ts';
 import { USER_END } from '../memory/layout.ts';
 import { Access, resolvePage } from '../memory/user-pages.ts';

@@ -2,6 +2,7 @@
 import { addressOf, array, assert, Errno, err, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import { FileOperation } from '../abi/file-protocol.ts';
 import { OpenFlag } from '../abi/stat.ts';
+import { terminalIoctl } from '../console/terminal.ts';
 import { beginCall } from '../ipc/call.ts';
 import { callServer } from '../ipc/calling.ts';
 import {
@@ -19,7 +20,6 @@ import { createCounter } from '../ipc/event-counter.ts';
 import { allocateFile, FileKind, freeFile, type OpenFile, retainFile } from '../ipc/open-file.ts';
 import { createPipe, PIPE_BYTES, pipeFill } from '../ipc/pipe.ts';
 import { releaseFile } from '../ipc/release.ts';
-import { terminalIoctl } from '../ipc/terminal-file.ts';
 import { lesser } from '../memory/layout.ts';
 import { copyOut, readUser32, writeUser32 } from '../memory/user-copy.ts';
 import { Limit, limitOf } from '../process/limits.ts';

@@ -8,6 +8,7 @@ const Call = {
   MMAP: 9n,
   MUNMAP: 11n,
   RT_SIGACTION: 13n,
+  IOCTL: 16n,
   PIPE: 22n,
   CLOSE: 3n,
   PAUSE: 34n,
@@ -37,6 +38,14 @@ export function read(descriptor: u32, buffer: VirtAddr, length: u64): i64 {
 
 export function write(descriptor: u32, buffer: VirtAddr, length: u64): i64 {
   return syscall(Call.WRITE, u64(descriptor), buffer, length);
+}
+
+/** TCGETS and TCSETS of ioctl_tty(2); the structure is the kernel's struct termios. */
+export const TerminalRequest = { GET: 0x5401n, SET: 0x5402n } as const;
+export const TERMIOS_BYTES = 36;
+
+export function controlTerminal(descriptor: u32, request: u64, argument: VirtAddr): i64 {
+  return syscall(Call.IOCTL, u64(descriptor), request, argument);
 }
 
 const PROT_READ_WRITE = 3n;
