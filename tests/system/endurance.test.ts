@@ -10,6 +10,7 @@ beforeAll(() => {
   programs = initramfs({
     'bin/schedules': image('src/user/schedules.ts', 'user'),
     'bin/hostile': image('src/user/hostile.ts', 'user'),
+    'bin/multitude': image('tests/system/programs/multitude.ts', 'user'),
   });
 }, 300_000);
 
@@ -17,7 +18,7 @@ async function run(commandLine: string) {
   const machine = await boot(kernelImage(), { initrd: programs, commandLine, memory: '64M' });
   const stop = machine.runSync({ maxInstructions: LIMIT });
   const text = machine.serial.text.replaceAll('\r', '');
-  return { machine, stop, result: text.match(/^\[(?:SCHEDULES|HOSTILE)\].*$/gm) };
+  return { machine, stop, text, result: text.match(/^\[(?:SCHEDULES|HOSTILE)\].*$/gm) };
 }
 
 /** A failing range is run again, and stepped through, by `verdigris boot --schedule-seed 0 --append 'init=/bin/schedules FROM TO DEPTH'`. */
@@ -39,6 +40,25 @@ describe('futexes, join, fork and wait, signals and pipes hold under every sched
     }
     expect(states[1]).toBe(states[0]);
     expect(states[2]).not.toBe(states[0]);
+  });
+});
+
+describe('many processes and threads', () => {
+  it('come and go, 3,000 and 1,000 and 256 of them, and leave nothing behind', { timeout: 300_000 }, async () => {
+    const { stop, text } = await run('init=/bin/multitude');
+    const many = [
+      '1,000 processes alive, and then EAGAIN ok',
+      'processes as before ok',
+      '256 threads in one process, and no more ok',
+    ];
+    expect(text.match(/^.* (?:ok|FAILED)$/gm)).toEqual([
+      '3,000 times fork, exec and wait ok',
+      'memory as before ok',
+      ...many,
+      ...many,
+      'memory as after the first time ok',
+    ]);
+    expect(stop).toEqual({ reason: 'power-off', status: 0 });
   });
 });
 
