@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Engine } from '../cpu/cpu.ts';
 import { measureBoot } from './bench/boot-time.ts';
@@ -11,6 +11,8 @@ import { countInstructions } from './bench/instruction-counts.ts';
 import { linuxVersion, measureCosts } from './bench/kernel-costs.ts';
 import { type GuestImage, type MachineRun, runOnMachine } from './bench/on-machine.ts';
 import { qemuVersion, runOnQemu } from './bench/on-qemu.ts';
+import { plotBench } from './bench/plot.ts';
+import { PLOT_FILE, REPORT_FILE, withReport } from './bench/readme.ts';
 import { type BenchReport, type EngineResult, type GuestResult, meanRatio } from './bench/report.ts';
 import { formatBench } from './bench/terminal.ts';
 import { measureTools } from './bench/tool-speed.ts';
@@ -28,6 +30,7 @@ Examples:
   verdigris bench
   verdigris bench --only sieve --only sha256 --rounds 5
   verdigris bench --engine interpreter --json
+  verdigris bench --linux /boot/vmlinuz --readme
 `;
 
 interface BenchFlags {
@@ -37,6 +40,9 @@ interface BenchFlags {
   readonly qemu: boolean;
   readonly linux?: string;
   readonly json?: true;
+  readonly svg?: string;
+  readonly readme?: true;
+  readonly from?: string;
 }
 
 /** The verb `bench`. */
@@ -55,16 +61,34 @@ export function benchCommand(): Command {
     .option('--no-qemu', 'do not compare')
     .option('--linux <bzImage>', 'count what system calls cost under this kernel too')
     .option('--json', 'print one line of JSON')
+    .option('--svg <file>', 'draw a picture of it')
+    .option('--readme', `write it into README.md, ${REPORT_FILE} and ${PLOT_FILE}`)
+    .option('--from <file>', 'take what --json printed instead of measuring')
     .addHelpText('after', DETAILS)
     .action(async (flags: BenchFlags) => {
-      const report = await bench(flags);
+      const report = flags.from === undefined ? await bench(flags) : readReport(flags.from);
+      if (flags.svg !== undefined) writeFileSync(flags.svg, plotBench(report));
+      if (flags.readme) publish(report);
       process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : formatBench(report));
     });
 }
 
+function readReport(path: string): BenchReport {
+  return JSON.parse(readInput('report', path).toString()) as BenchReport;
+}
+
+/** Writes a report and its picture into the repository, and both into the README. */
+function publish(report: BenchReport): void {
+  const path = (name: string) => join(packageRoot(), name);
+  mkdirSync(dirname(path(REPORT_FILE)), { recursive: true });
+  writeFileSync(path(REPORT_FILE), `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(path(PLOT_FILE), plotBench(report));
+  writeFileSync(path('README.md'), withReport(readFileSync(path('README.md'), 'utf8'), report));
+}
+
 async function bench(flags: BenchFlags): Promise<BenchReport> {
   const chosen = chooseGuests(flags.only);
-  const linux = flags.linux === undefined ? undefined : readImage(flags.linux);
+  const linux = flags.linux === undefined ? undefined : readInput('kernel', flags.linux);
   const qemu = flags.qemu ? qemuVersion() : undefined;
   const engines: Engine[] = flags.engine === undefined ? ['interpreter', 'auto'] : [flags.engine];
   const settings = { engines, rounds: Math.max(1, flags.rounds), compares: qemu !== undefined };
@@ -100,11 +124,11 @@ function versions(qemu: string | undefined, linux: Uint8Array | undefined): Benc
   };
 }
 
-function readImage(path: string): Uint8Array {
+function readInput(what: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw fileError('kernel', path, error);
+    throw fileError(what, path, error);
   }
 }
 

@@ -129,7 +129,7 @@ export async function compileKernelOf(entry: string): Promise<Uint8Array> {
   const root = packageRoot();
   const main = [
     "export { multibootEntry, pvhEntry } from './boot/entry.boot.ts';",
-    `export { kernelMain, onPanic } from '../../${entry}';`,
+    `export { kernelMain, onPanic } from ${JSON.stringify(join('../..', entry))};`,
   ].join('\n');
   const readFile = (path: string) => (path === KERNEL_MAIN ? main : readText(join(root, path)));
   return compileTarget({ file: '', entry: KERNEL_MAIN, kind: 'kernel' }, { readFile });

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { packArchive } from '../../src/cli/archive.ts';
 import { coldProgram } from '../../src/cli/bench/cold-code.ts';
@@ -5,6 +7,8 @@ import { GuestTimer } from '../../src/cli/bench/guest-timer.ts';
 import { GUESTS, GuestImages } from '../../src/cli/bench/guests.ts';
 import { countInstructions, readCounts } from '../../src/cli/bench/instruction-counts.ts';
 import { type GuestImage, runOnMachine } from '../../src/cli/bench/on-machine.ts';
+import { plotBench } from '../../src/cli/bench/plot.ts';
+import { PLOT_FILE, REPORT_FILE, withReport } from '../../src/cli/bench/readme.ts';
 import { type BenchReport, type GuestResult, meanRatio } from '../../src/cli/bench/report.ts';
 import { formatBench } from '../../src/cli/bench/terminal.ts';
 import { forEachComputeGuest } from '../bench/compute.ts';
@@ -116,7 +120,12 @@ describe('the report', () => {
     ],
     tools: { kernelCompile: 1.5, casesPerSecond: 40_000 },
     pairs: [{ name: 'bits', ours: { size: 80, instructions: 1200 }, gcc: { size: 100, instructions: 1000 } }],
-    boot: { firstByte: { processor: 0.4, wall: 0.5 }, powerOff: { processor: 0.6, wall: 0.8 }, status: 0 },
+    boot: {
+      firstByte: { processor: 0.4, wall: 0.5 },
+      powerOff: { processor: 0.6, wall: 0.8 },
+      peakBytes: 2 ** 27,
+      status: 0,
+    },
   };
 
   it('shows instructions a second, and each ratio with the goal of its class', () => {
@@ -138,6 +147,7 @@ describe('the report', () => {
       'instructions counted as by QEMU (-icount): 1 of 2 compute guests\n  rep-copy: 7 here, 9 there\n',
     );
     expect(text).toContain('boot to power-off: 0.60 s of processor time, 0.80 s in all');
+    expect(text).toContain('boot with 256 MiB of RAM: 128 MiB of memory in use at most');
     expect(text).toMatch(/^bits .*0\.80x.*1\.20x/m);
     expect(text).toContain('QEMU absent');
   });
@@ -153,5 +163,30 @@ describe('the report', () => {
     expect([...readCounts('booting now\r\nsieve 17 250\r\nend\n')]).toEqual([
       ['sieve', { checksum: '17', instructions: 250 }],
     ]);
+  });
+
+  it('is drawn with a bar, a goal and a dot for each guest, and one more for the mean', () => {
+    const svg = plotBench(report);
+    const count = (tag: string) => svg.split(`<${tag} `).length - 1;
+    const legend = { rect: 3, circle: 1 };
+    expect([count('rect') - legend.rect, count('circle') - legend.circle]).toEqual([3, 3]);
+    expect(svg).toContain('<title>n-body: 2.00x, goal 4x</title>');
+    expect(svg.trimEnd().endsWith('</svg>')).toBe(true);
+  });
+
+  it('replaces the one that a README shows, and nothing else', () => {
+    const before = 'text\n<!-- bench: written by `npm run bench -- --readme` -->\nold\n<!-- end of bench -->\nmore\n';
+    const after = withReport(before, report);
+    expect(after).toMatch(/^text\n<!-- bench[\s\S]*sieve[\s\S]*<!-- end of bench -->\nmore\n$/);
+    expect(after).not.toContain('old');
+    expect(withReport(after, report)).toBe(after);
+    expect(() => withReport('text', report)).toThrow('the README has no place for a report');
+  });
+
+  it('in the README is the one in docs, and so is its picture', () => {
+    const read = (name: string) => readFileSync(resolve(import.meta.dirname, '../..', name), 'utf8');
+    const kept = JSON.parse(read(REPORT_FILE)) as BenchReport;
+    expect(read('README.md')).toBe(withReport(read('README.md'), kept));
+    expect(read(PLOT_FILE)).toBe(plotBench(kept));
   });
 });

@@ -5,11 +5,12 @@ export interface BootTime {
   readonly firstByte: Duration;
   /** Until init has ended and the machine has powered off. */
   readonly powerOff: Duration;
+  readonly peakBytes: number | undefined;
   readonly status: number | null;
 }
 
 /** Boots our kernel with its default init once. */
 export async function measureBoot(): Promise<BootTime> {
-  const { untilOutput, untilEnd, status } = await runChild(['boot']);
-  return { firstByte: untilOutput, powerOff: untilEnd, status };
+  const { untilOutput, untilEnd, peakBytes, status } = await runChild(['boot']);
+  return { firstByte: untilOutput, powerOff: untilEnd, peakBytes, status };
 }

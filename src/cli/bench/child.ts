@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../images.ts';
 import { secondsOf } from './on-qemu.ts';
@@ -14,6 +15,8 @@ export interface ChildRun {
   readonly status: number | null;
   readonly untilOutput: Duration;
   readonly untilEnd: Duration;
+  /** Most bytes of memory that were resident at a time; undefined where /proc does not tell. */
+  readonly peakBytes: number | undefined;
 }
 
 const SAMPLE_MILLISECONDS = 10;
@@ -25,9 +28,11 @@ export async function runChild(words: readonly string[], input = ''): Promise<Ch
     stdio: [input === '' ? 'ignore' : 'pipe', 'pipe', 'ignore'],
   });
   let processor = 0;
+  let peakBytes: number | undefined;
   const durationNow = (): Duration => {
     const seconds = secondsOf(child.pid!);
     if (seconds > processor) processor = seconds;
+    peakBytes = peakOf(child.pid!) ?? peakBytes;
     return { processor, wall: (performance.now() - begun) / 1e3 };
   };
   let stdout = '';
@@ -41,5 +46,15 @@ export async function runChild(words: readonly string[], input = ''): Promise<Ch
   const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearInterval(sample);
   const untilEnd = { processor, wall: (performance.now() - begun) / 1e3 };
-  return { stdout, status, untilOutput: untilOutput ?? untilEnd, untilEnd };
+  return { stdout, status, untilOutput: untilOutput ?? untilEnd, untilEnd, peakBytes };
+}
+
+/** The high-water mark of a process's resident memory (Linux, proc(5): VmHWM). */
+function peakOf(pid: number): number | undefined {
+  try {
+    const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return line === null ? undefined : Number(line[1]) * 1024;
+  } catch {
+    return undefined;
+  }
 }

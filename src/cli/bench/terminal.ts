@@ -68,8 +68,12 @@ function bootLines(boot: BootTime | undefined): string[] {
   return [
     `boot to first serial byte: ${time(boot.firstByte)} (goal: 0.6 of processor time)`,
     `boot to power-off: ${time(boot.powerOff)} (goal: 2)`,
+    ...(boot.peakBytes === undefined ? [] : [memoryText(boot.peakBytes)]),
   ];
 }
+
+const memoryText = (bytes: number): string =>
+  `boot with 256 MiB of RAM: ${(bytes / 2 ** 20).toFixed(0)} MiB of memory in use at most (goal: 300)`;
 
 /** Our compiler's functions beside gcc -O1's: bytes, and instructions retired by the whole program. */
 function pairLines(pairs: readonly PairResult[]): string[] {
@@ -82,7 +86,7 @@ function pairLines(pairs: readonly PairResult[]): string[] {
     ...[ours.instructions, gcc.instructions].map(String),
     ratio(ours.instructions, gcc.instructions),
   ]);
-  const heads = ['compiled code', 'bytes', 'gcc -O1', 'ratio', 'instructions', 'gcc -O1', 'ratio'];
+  const heads = ['compiled code', 'bytes', 'gcc -O1', 'goal 1.5x', 'instructions', 'gcc -O1', 'goal 2x'];
   return ['', ...table(heads, rows), ''];
 }
 
