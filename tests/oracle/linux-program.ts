@@ -16,9 +16,14 @@ export interface Outcome {
 }
 
 /** Compiles a C program of tests/system/programs as a static executable. @returns its path */
-export function compileStatic(compiler: 'gcc' | 'musl-gcc', name: string): string {
-  const program = join(folder, `${compiler}-${name}`);
-  execFileSync(compiler, ['-O1', '-static', '-pthread', '-o', program, join(sources, `${name}.c`)], { stdio: 'pipe' });
+export function compileStatic(
+  compiler: 'gcc' | 'musl-gcc',
+  name: string,
+  kind: readonly string[] = ['-static'],
+): string {
+  const program = join(folder, `${compiler}${kind[0]}-${name}`);
+  const source = join(sources, `${name}.c`);
+  execFileSync(compiler, ['-O1', ...kind, '-pthread', '-o', program, source], { stdio: 'pipe' });
   return program;
 }
 

@@ -12,6 +12,7 @@ const PROGRAMS = [
   'fork-tree',
   'waitid',
   'exec',
+  'exec-arguments',
   'efault',
   'memory',
   'memory-calls',
@@ -23,6 +24,9 @@ const PROGRAMS = [
   'orphans',
 ];
 
+/** Those that are also linked as programs that can be loaded anywhere. */
+const POSITION_INDEPENDENT = ['hello', 'exec-arguments', 'threads'];
+
 const host = nativeHost();
 
 for (const compiler of ['musl-gcc', 'gcc'] as const satisfies readonly ToolName[]) {
@@ -32,6 +36,16 @@ for (const compiler of ['musl-gcc', 'gcc'] as const satisfies readonly ToolName[
     beforeAll(() => {
       kernelImage();
     }, 300_000);
+
+    // musl's wrapper of gcc makes dynamic programs of these.
+    it.each(compiler === 'gcc' ? POSITION_INDEPENDENT : [])(
+      '%s, position-independent',
+      { timeout: 120_000 },
+      async (name) => {
+        const program = compileStatic(compiler, name, ['-static-pie', '-fPIE']);
+        expect(await onVerdigris(program)).toEqual(onLinux(program));
+      },
+    );
 
     it.each(PROGRAMS)('%s', { timeout: 120_000 }, async (name) => {
       const program = compileStatic(compiler, name);

@@ -158,10 +158,7 @@ export function mergeAround(list: AreaList, start: u64, end: u64): void {
   }
 }
 
-/**
- * Makes `start` and `end` area boundaries wherever an area spans them. On ENOMEM the areas may be cut
- * but describe the same memory as before.
- */
+/** Makes `start` and `end` area boundaries wherever an area spans them. ENOMEM: the areas are as they were. */
 export function splitAround(list: AreaList, start: u64, end: u64): Result<void> {
   const first = areaAt(list, start);
   if (first !== null && first.start < start) {
@@ -169,8 +166,10 @@ export function splitAround(list: AreaList, start: u64, end: u64): Result<void> 
     if (!cut.ok) return cut;
   }
   const last = areaAt(list, end);
-  if (last !== null && last.start < end) return splitArea(list, last, end);
-  return ok();
+  if (last === null || last.start === end) return ok();
+  const cut = splitArea(list, last, end);
+  if (!cut.ok) mergeAround(list, start, start);
+  return cut;
 }
 
 /** The first address of [start, end) that no area covers, or `end`. */

@@ -116,6 +116,31 @@ export function writeUser64(destination: UserPtr<unknown>, value: u64): Result<v
   return stored;
 }
 
+const LOW_BITS = 0x0101_0101_0101_0101n;
+const HIGH_BITS = 0x8080_8080_8080_8080n;
+
+/** Length of a zero-terminated string without the terminator, or `limit` when it is not within so many bytes. */
+export function userStringLength(source: UserPtr<unknown>, limit: u64): Result<u64> {
+  let length: u64 = 0n;
+  while (length < limit) {
+    const address = u64(source + length);
+    if ((address & 7n) === 0n) {
+      const word = readUser64(userPtr<u64>(address));
+      if (!word.ok) return word;
+      // A byte that borrows when 1 is taken from it, and had no high bit: zero (or 1 above a zero).
+      if (((word.value - LOW_BITS) & ~word.value & HIGH_BITS) === 0n) {
+        length = u64(length + 8n);
+        continue;
+      }
+    }
+    const byte = readUserByte(address, false);
+    if (!byte.ok) return err(byte.error);
+    if (byte.value === 0) return ok(length);
+    length = u64(length + 1n);
+  }
+  return ok(limit);
+}
+
 /**
  * Copies a zero-terminated string into `capacity` bytes and returns its length without the terminator.
  * ENAMETOOLONG: no terminator within `capacity` bytes.

@@ -34,7 +34,7 @@ import { Msr } from '../processor/msr.ts';
 import { frameBelow, initializeFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep, startThread } from '../sched/scheduler.ts';
 import { prepareFirstSwitch } from '../sched/switch.ts';
-import { saveIdentities } from './credentials.ts';
+import { type Credentials, saveIdentities } from './credentials.ts';
 import { argumentVector, buildStack, environmentVector, measureVector } from './exec-stack.ts';
 import { completeVfork, exitThread, killThread, leaveUserMemory } from './exit.ts';
 import { initializeLimits } from './limits.ts';
@@ -68,7 +68,7 @@ export function resetFpuArea(thread: Thread): void {
  * A complete address space for a program file: segments, stack, the measured argument and environment vectors.
  * ENOENT, EACCES, ENOEXEC, E2BIG, EFAULT, ENOMEM; nothing is left behind then.
  */
-function buildImage(path: VirtAddr, pathLength: u64): Result<AddressSpace> {
+function buildImage(credentials: Credentials, path: VirtAddr, pathLength: u64): Result<AddressSpace> {
   const found = findFile(path, pathLength);
   if (!found.ok) return err(found.error);
   if (!isFoundRegular() || !isFoundExecutable()) return err(Errno.EACCES);
@@ -79,7 +79,7 @@ function buildImage(path: VirtAddr, pathLength: u64): Result<AddressSpace> {
   if (!space.ok) return space;
   const loaded = loadProgram(space.value, image, program);
   if (!loaded.ok) return abandon(space.value, loaded.error);
-  const stack = buildStack(space.value, program, path, pathLength);
+  const stack = buildStack(space.value, program, credentials, path, pathLength);
   if (!stack.ok) return abandon(space.value, stack.error);
   initialStack = stack.value;
   return space;
@@ -126,7 +126,7 @@ export function createInitProcess(path: VirtAddr, pathLength: u64, pointers: u64
     freeProcess(process);
     return err(thread.error);
   }
-  const space = buildImage(path, pathLength);
+  const space = buildImage(process.credentials, path, pathLength);
   if (!space.ok) {
     freeThread(thread.value);
     releaseProcessFiles(process);
@@ -178,7 +178,7 @@ function makeMainThread(process: Process): Result<Thread> {
 export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   const thread = runningThread()!;
   const process = thread.process!;
-  const built = buildImage(path, pathLength);
+  const built = buildImage(process.credentials, path, pathLength);
   if (!built.ok) return err(built.error);
   const space = built.value;
   const entry = program.entry;

@@ -19,9 +19,10 @@ import {
 import { copyOut, copyStringIn, writeUser32 } from '../memory/user-copy.ts';
 import { execProcess } from '../process/creation.ts';
 import { normalizePath } from '../process/cwd.ts';
-import { argumentVector, environmentVector, measureVector } from '../process/exec-stack.ts';
+import { argumentVector, checkArgumentSize, environmentVector, measureVector } from '../process/exec-stack.ts';
 import { exitedStatus, exitThread, terminateProcess } from '../process/exit.ts';
 import { CloneRequest, checkCloneFlags, cloneTask, forkProcess, vforkProcess } from '../process/fork.ts';
+import { Limit, limitOf } from '../process/limits.ts';
 import type { Process } from '../process/pcb.ts';
 import { createSession, findForQuery, setProcessGroup } from '../process/session.ts';
 import { Signal } from '../process/signal-delivery.ts';
@@ -103,6 +104,8 @@ export function execve(frame: VirtAddr): Result<u64> {
   if (!measured.ok) return err(measured.error);
   const environment = measureVector(environmentVector, registers.rdx, false);
   if (!environment.ok) return err(environment.error);
+  const fitting = checkArgumentSize(copied.value, limitOf(caller(), Limit.STACK));
+  if (!fitting.ok) return err(fitting.error);
   const length = normalizePath(addressOf(path), copied.value);
   const executed = execProcess(addressOf(path), length);
   return executed.ok ? ok(0n) : err(executed.error);
