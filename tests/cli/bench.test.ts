@@ -8,6 +8,7 @@ import { GUESTS, GuestImages } from '../../src/cli/bench/guests.ts';
 import { countInstructions, readCounts } from '../../src/cli/bench/instruction-counts.ts';
 import { type GuestImage, runOnMachine } from '../../src/cli/bench/on-machine.ts';
 import { plotBench } from '../../src/cli/bench/plot.ts';
+import { profileGuest } from '../../src/cli/bench/profile.ts';
 import { PLOT_FILE, REPORT_FILE, withReport } from '../../src/cli/bench/readme.ts';
 import { type BenchReport, type GuestResult, meanRatio } from '../../src/cli/bench/report.ts';
 import { formatBench } from '../../src/cli/bench/terminal.ts';
@@ -79,6 +80,13 @@ describe('guests', { timeout: 180_000 }, () => {
     expect(instructions).toBeLessThan(24_000);
   });
 
+  it('are sampled while they work', () => {
+    const { name, functions } = profileGuest('cold-code', coldImage, 'auto');
+    expect(name).toBe('cold-code');
+    expect(functions.length).toBeGreaterThan(0);
+    expect(functions.every(({ share }) => share >= 0 && share <= 1)).toBe(true);
+  });
+
   it('encrypt the example of FIPS 197, appendix C.1', () => {
     prepare();
     [0x0011_2233, 0x4455_6677, 0x8899_aabb, 0xccdd_eeff].forEach((word, column) => {
@@ -109,6 +117,13 @@ describe('the report', () => {
     versions: { verdigris: '0.1.0', node: '20', QEMU: undefined },
     guests,
     geometricMeans: { interpreter: meanRatio(guests, 'interpreter'), auto: meanRatio(guests, 'auto') },
+    profiles: [
+      {
+        name: 'n-body',
+        functions: [{ name: 'walk page-walk.ts', share: 0.25 }],
+        exits: [{ cause: 'interpreted', instruction: 'sqrtsd', count: 9, places: 1, hottest: '0x401000' }],
+      },
+    ],
     counts: [
       { name: 'sieve', ours: { checksum: '1', instructions: 7 }, qemu: { checksum: '1', instructions: 7 } },
       { name: 'rep-copy', ours: { checksum: '1', instructions: 7 }, qemu: { checksum: '1', instructions: 9 } },
@@ -150,6 +165,12 @@ describe('the report', () => {
     expect(text).toContain('boot with 256 MiB of RAM: 128 MiB of memory in use at most');
     expect(text).toMatch(/^bits .*0\.80x.*1\.20x/m);
     expect(text).toContain('QEMU absent');
+  });
+
+  it('shows where the time of a slow guest goes', () => {
+    const text = formatBench(report);
+    expect(text).toContain('n-body: where the time goes\n   25.0 %  walk page-walk.ts\n');
+    expect(text).toContain('  9 exits (interpreted): sqrtsd at 0x401000\n');
   });
 
   it('shows what system calls cost, with the goal and what they cost under Linux', () => {
