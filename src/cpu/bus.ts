@@ -29,6 +29,8 @@ export class GuestException {
   readonly vector: number;
   readonly errorCode: number | undefined;
   readonly address: bigint | undefined;
+  /** Raised by a task switch that had happened already: RIP is the new task's and stays. */
+  inNewTask = false;
 
   /**
    * @param vector 0 to 31

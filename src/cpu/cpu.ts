@@ -725,8 +725,10 @@ export class Cpu {
       this.#requireSse(instruction);
       system.execute(instruction);
     } catch (exception) {
-      words[RIP_WORD] = low;
-      words[RIP_WORD + 1] = high;
+      if (!(exception instanceof GuestException && exception.inNewTask)) {
+        words[RIP_WORD] = low;
+        words[RIP_WORD + 1] = high;
+      }
       return this.#deliverThrown(exception);
     }
     this.instructionCount += system.charge;

@@ -118,7 +118,7 @@ export class OracleProcessor {
       else if (stepping) system.paused();
     } catch (error) {
       if (!(error instanceof GuestException)) throw error;
-      state.rip = rip;
+      if (!error.inNewTask) state.rip = rip;
       if (!system.deliver(error)) return { reason: 'shutdown' };
     }
     return undefined;

@@ -13,6 +13,7 @@ export const Dr6 = {
   BREAKPOINTS: 0xf,
   BD: 1 << 13,
   BS: 1 << 14,
+  BT: 1 << 15,
   /** Bits that read as one whatever is written (RTM among them: no transaction was running). */
   FIXED: 0xffff_0ff0n,
   WRITABLE: 0xe00fn,

@@ -6,13 +6,18 @@ import type { CpuState, Segment } from '../state.ts';
 import { Cr4 } from './control-bits.ts';
 import { Attributes, Descriptor, SELECTOR_MASK, SystemType } from './descriptors.ts';
 import { generalProtection, invalidTss, segmentNotPresent, stackFault } from './faults.ts';
+import { InnerStack } from './inner-stack.ts';
 import type { LinearMemory, Width } from './linear-memory.ts';
+import { offsetsAllowed } from './operands.ts';
 import { Access } from './page-walk.ts';
 import type { Segmentation } from './segments.ts';
 import { ErrorCode, hasErrorCode, isFault } from './vectors.ts';
 
 /** Where an event comes from: only INT n, INT3 and INTO look at the gate's DPL, and only they are not external. */
 export type EventSource = 'exception' | 'software' | 'external';
+
+/** Switches to the task of a task gate's selector: task-switch.ts. */
+type EnterTask = (selector: number, flags: number, external: number, errorCode: number | undefined) => void;
 
 interface Gate {
   readonly selector: number;
@@ -44,11 +49,13 @@ export class EventDelivery {
   readonly #state: CpuState;
   readonly #memory: LinearMemory;
   readonly #segments: Segmentation;
+  readonly #enterTask: EnterTask;
 
-  constructor(state: CpuState, memory: LinearMemory, segments: Segmentation) {
+  constructor(state: CpuState, memory: LinearMemory, segments: Segmentation, enterTask: EnterTask) {
     this.#state = state;
     this.#memory = memory;
     this.#segments = segments;
+    this.#enterTask = enterTask;
   }
 
   /**
@@ -97,7 +104,12 @@ export class EventDelivery {
       SystemType.TRAP_GATE_16,
       SystemType.INTERRUPT_GATE,
       SystemType.TRAP_GATE,
+      SystemType.TASK_GATE,
     ]);
+    if (gate.type === SystemType.TASK_GATE) {
+      this.#enterTask(gate.selector, flags, external, errorCode);
+      return;
+    }
     const target = this.#target(gate.selector, external);
     if (gate.offset >>> 0 > target.descriptor.limit) throw generalProtection(external);
     this.#segments.markAccessed(target.selector, target.descriptor);
@@ -107,25 +119,18 @@ export class EventDelivery {
     const frame = [BigInt(flags), BigInt(state.cs.selector), state.rip];
     if (errorCode !== undefined) frame.push(BigInt(errorCode));
     if (inner) this.#enterInner(target, frame, width, external);
-    else state.setGpr(4, this.#pushLegacy(state.ss, state.gpr(4), frame, width, target.privilege));
+    else this.#pushLegacy(frame, width, external);
     this.#arrive(target, gate, flags);
   }
 
-  /** Switches to the stack that a 32-bit TSS names for the inner ring. */
+  /** Switches to the stack that the TSS names for the inner ring. */
   #enterInner(target: Target, frame: readonly bigint[], width: 2 | 4, external: number): void {
     const state = this.#state;
-    const task = state.segments[TR] as Segment;
-    const offset = target.privilege * 8 + 4;
-    if (offset + 5 > task.limit) throw invalidTss((task.selector & SELECTOR_MASK) | external);
-    const pointer = this.#memory.read(task.base + BigInt(offset), 4, Access.SYSTEM);
-    const selector = this.#memory.read32(task.base + BigInt(offset + 4), 2, Access.SYSTEM);
-    if ((selector & SELECTOR_MASK) === 0) throw invalidTss(external);
-    const stack = this.#segments.stackDescriptor(selector, target.privilege, invalidTss, stackFault, external);
-    const outer = [BigInt(state.ss.selector), state.gpr(4), ...frame];
-    const segment = { base: BigInt(stack.base), attributes: stack.attributes };
-    const top = this.#pushLegacy(segment, pointer, outer, width, target.privilege);
-    this.#segments.install(SS, selector, stack);
-    state.setGpr(4, top);
+    const access = this.accessAt(target.privilege);
+    const stack = new InnerStack(state, this.#memory, this.#segments, target.privilege, access, external);
+    for (const value of [BigInt(state.ss.selector), state.gpr(4), ...frame]) stack.push(width, value);
+    this.#segments.install(SS, stack.selector, stack.descriptor);
+    state.setGpr(4, stack.pointer);
   }
 
   /** Real-address mode: an interrupt vector table of far pointers at IDTR.base. */
@@ -134,7 +139,7 @@ export class EventDelivery {
     if (vector * 4 + 3 > state.i32[IDTR_LIMIT_WORD]!) throw generalProtection();
     const pointer = this.#memory.read32(state.get64('idtrBase') + BigInt(vector * 4), 4, Access.SYSTEM);
     const frame = [BigInt(flags), BigInt(state.cs.selector), state.rip];
-    state.setGpr(4, this.#pushLegacy(state.ss, state.gpr(4), frame, 2, 0));
+    this.#pushLegacy(frame, 2, 0);
     this.#segments.loadRealMode(CS, pointer >>> 16);
     state.rip = BigInt(pointer & 0xffff);
     state.rflags = flags & ~(FLAG.TF | FLAG.IF | FLAG.RF | FLAG.AC);
@@ -209,20 +214,19 @@ export class EventDelivery {
     return top - 48;
   }
 
-  #pushLegacy(
-    segment: { readonly base: bigint; readonly attributes: number },
-    top: bigint,
-    frame: readonly bigint[],
-    width: Width & (2 | 4),
-    privilege: number,
-  ): bigint {
-    const mask = (segment.attributes & Attributes.DEFAULT_BIG) !== 0 ? 0xffff_ffffn : 0xffffn;
+  /** Pushes on the current stack. */
+  #pushLegacy(frame: readonly bigint[], width: Width & (2 | 4), external: number): void {
+    const state = this.#state;
+    const { base, limit, attributes } = state.ss;
+    const top = state.gpr(4);
+    const mask = (attributes & Attributes.DEFAULT_BIG) !== 0 ? 0xffff_ffffn : 0xffffn;
     let pointer = top & mask;
     for (const value of frame) {
       pointer = (pointer - BigInt(width)) & mask;
-      this.#memory.write((segment.base + pointer) & 0xffff_ffffn, width, value, this.accessAt(privilege));
+      if (!offsetsAllowed(attributes, limit, pointer, width)) throw stackFault(external);
+      this.#memory.write((base + pointer) & 0xffff_ffffn, width, value, this.accessAt(state.cpl));
     }
-    return (top & ~mask) | pointer;
+    state.setGpr(4, (top & ~mask) | pointer);
   }
 
   /** How an explicit data access at a privilege level walks the page tables. */

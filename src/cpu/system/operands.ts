@@ -68,11 +68,16 @@ export function segmentAllows(state: CpuState, index: number, offset: bigint, by
     if (write === true && (code || (attributes & Attributes.WRITABLE) === 0)) return false;
     if (write === false && code && (attributes & Attributes.READABLE) === 0) return false;
   }
+  return offsetsAllowed(attributes, segment.limit, offset, bytes);
+}
+
+/** Whether a segment's limit allows an access, by its attributes upward or downward. */
+export function offsetsAllowed(attributes: number, limit: number, offset: bigint, bytes: number): boolean {
   const last = offset + BigInt(bytes - 1);
   const down = (attributes & (Attributes.CODE | Attributes.EXPAND_DOWN)) === Attributes.EXPAND_DOWN;
-  if (!down) return last <= BigInt(segment.limit);
+  if (!down) return last <= BigInt(limit);
   const top = (attributes & Attributes.DEFAULT_BIG) !== 0 ? 0xffff_ffffn : 0xffffn;
-  return offset > BigInt(segment.limit) && last <= top;
+  return offset > BigInt(limit) && last <= top;
 }
 
 /** Linear address of the instruction's memory operand. */

@@ -15,6 +15,7 @@ import { ModelSpecificRegisters } from './model-specific-registers.ts';
 import { Access, PageWalker, type WalkLevel } from './page-walk.ts';
 import { resetState } from './reset.ts';
 import { Segmentation } from './segments.ts';
+import { enterTask } from './task-switch.ts';
 import { Fill, Tlb } from './tlb.ts';
 import { requireVectors, usesVectors } from './vector-access.ts';
 import { combine, Vector } from './vectors.ts';
@@ -70,7 +71,9 @@ export class SystemUnit {
     this.tlb = new Tlb(state, this.walker);
     this.memory = new LinearMemory(state, this.tlb, bus);
     this.segments = new Segmentation(state, this.memory);
-    this.events = new EventDelivery(state, this.memory, this.segments);
+    this.events = new EventDelivery(state, this.memory, this.segments, (selector, flags, external, errorCode) =>
+      enterTask(this, selector, flags, external, errorCode),
+    );
     this.debug = new DebugRegisters(state, this.tlb);
     this.msrs = new ModelSpecificRegisters(this);
     this.reset();

@@ -109,7 +109,8 @@ function loadPdptes(system: SystemUnit, cr4: number, cr3: bigint): void {
   if (!system.walker.loadPdptes(cr3)) throw generalProtection();
 }
 
-function writeCr3(system: SystemUnit, value: bigint): void {
+/** @throws GuestException #GP(0) for an address or PDPTEs that cannot be */
+export function writeCr3(system: SystemUnit, value: bigint): void {
   const { state } = system;
   const cr4 = state.get('cr4');
   const next = (cr4 & Cr4.PCIDE) !== 0 ? value & ~CR3_NO_FLUSH : value;

@@ -2,15 +2,15 @@
 
 import type { Instruction } from '../../decode/instruction.ts';
 import { FLAG } from '../../flags.ts';
-import { CS, SS, TR } from '../../layout.ts';
-import type { Segment } from '../../state.ts';
+import { CS, SS } from '../../layout.ts';
 import { isCanonical } from '../addresses.ts';
-import { Attributes, type Descriptor, SELECTOR_MASK, SystemType } from '../descriptors.ts';
-import { generalProtection, invalidTss, segmentNotPresent, stackFault, undefinedOpcode } from '../faults.ts';
+import { Attributes, type Descriptor, SELECTOR_MASK } from '../descriptors.ts';
+import { generalProtection, segmentNotPresent, stackFault, undefinedOpcode } from '../faults.ts';
 import { effectiveAddress, linearAddress, readData, StackCursor } from '../operands.ts';
-import { Access } from '../page-walk.ts';
 import type { InstructionFunction, SystemUnit } from '../system-unit.ts';
+import { isTaskDescriptor, returnToTask, transferToTask } from '../task-switch.ts';
 import { Vector } from '../vectors.ts';
+import { callInner, isCallGate, readCallGate } from './call-gates.ts';
 
 const RSP = 4;
 
@@ -71,34 +71,16 @@ function checkDirect(system: SystemUnit, selector: number, descriptor: Descripto
   if (!descriptor.present) throw segmentNotPresent(code);
 }
 
-/** A 64-bit call gate: where it leads, with the checks that JMP and CALL share. */
-function readCallGate(system: SystemUnit, selector: number, gate: Descriptor): FarPointer & { target: Descriptor } {
-  const code = selector & SELECTOR_MASK;
-  const { cpl } = system.state;
-  if (gate.dpl < cpl || gate.dpl < (selector & 3)) throw generalProtection(code);
-  if (!gate.present) throw segmentNotPresent(code);
-  const address = system.segments.address(selector, 16);
-  if (address === undefined) throw generalProtection(code);
-  const upper = system.memory.read(BigInt.asUintN(64, address + 8n), 8, Access.SYSTEM);
-  if (((upper >> 40n) & 0x1fn) !== 0n) throw generalProtection(code);
-  const low = ((gate.high & 0xffff_0000) | (gate.low & 0xffff)) >>> 0;
-  const offset = ((upper & 0xffff_ffffn) << 32n) | BigInt(low);
-  const targetSelector = gate.low >>> 16;
-  if ((targetSelector & SELECTOR_MASK) === 0) throw generalProtection();
-  const target = system.segments.read(targetSelector);
-  const targetCode = targetSelector & SELECTOR_MASK;
-  if (!target.isCode || target.dpl > cpl || !target.isLong || target.isBig) throw generalProtection(targetCode);
-  if (!target.present) throw segmentNotPresent(targetCode);
-  return { selector: targetSelector, offset, target };
-}
+type Kind = 'code' | 'call gate' | 'task';
 
-/** Task gates, task switches and 32-bit call gates are not there: their selectors raise #GP. */
-function readTarget(system: SystemUnit, selector: number): { descriptor: Descriptor; gate: boolean } {
+/** What a far JMP or CALL names: code, a call gate or, outside IA-32e mode, a task. */
+function readTarget(system: SystemUnit, selector: number): { descriptor: Descriptor; kind: Kind } {
   if ((selector & SELECTOR_MASK) === 0) throw generalProtection();
   const descriptor = system.segments.read(selector);
-  const gate = descriptor.isSystem && descriptor.type === SystemType.CALL_GATE && system.longActive;
-  if (!descriptor.isCode && !gate) throw generalProtection(selector & SELECTOR_MASK);
-  return { descriptor, gate };
+  if (descriptor.isCode) return { descriptor, kind: 'code' };
+  if (isCallGate(system, descriptor)) return { descriptor, kind: 'call gate' };
+  if (isTaskDescriptor(descriptor) && !system.longActive) return { descriptor, kind: 'task' };
+  throw generalProtection(selector & SELECTOR_MASK);
 }
 
 function farJump(pointer: (system: SystemUnit, instruction: Instruction) => FarPointer): InstructionFunction {
@@ -108,9 +90,13 @@ function farJump(pointer: (system: SystemUnit, instruction: Instruction) => FarP
       realTransfer(system, selector, offset);
       return;
     }
-    const { descriptor, gate } = readTarget(system, selector);
+    const { descriptor, kind } = readTarget(system, selector);
     const { cpl } = system.state;
-    if (!gate) {
+    if (kind === 'task') {
+      transferToTask(system, selector, descriptor, 'jump');
+      return;
+    }
+    if (kind === 'code') {
       checkDirect(system, selector, descriptor);
       checkTarget(system, descriptor, offset);
       enterCode(system, selector, descriptor, offset, cpl);
@@ -144,8 +130,12 @@ function farCall(pointer: (system: SystemUnit, instruction: Instruction) => FarP
       stack.commit();
       return;
     }
-    const { descriptor, gate } = readTarget(system, selector);
-    if (!gate) {
+    const { descriptor, kind } = readTarget(system, selector);
+    if (kind === 'task') {
+      transferToTask(system, selector, descriptor, 'call');
+      return;
+    }
+    if (kind === 'code') {
       checkDirect(system, selector, descriptor);
       checkTarget(system, descriptor, offset);
       pushReturn(widthOf(instruction));
@@ -159,28 +149,10 @@ function farCall(pointer: (system: SystemUnit, instruction: Instruction) => FarP
       callInner(system, call);
       return;
     }
-    pushReturn(8);
+    pushReturn(call.width);
     enterCode(system, call.selector, call.target, call.offset, state.cpl);
     stack.commit();
   };
-}
-
-/** A call gate to an inner ring takes the stack from the TSS and leaves SS null. */
-function callInner(system: SystemUnit, call: FarPointer & { target: Descriptor }): void {
-  const { state } = system;
-  const privilege = call.target.dpl;
-  const task = state.segments[TR] as Segment;
-  const offset = privilege * 8 + 4;
-  if (offset + 7 > task.limit) throw invalidTss(task.selector & SELECTOR_MASK);
-  let pointer = system.memory.read(BigInt.asUintN(64, task.base + BigInt(offset)), 8, Access.SYSTEM);
-  for (const value of [BigInt(state.ss.selector), state.gpr(RSP), BigInt(state.cs.selector), state.rip]) {
-    pointer = BigInt.asUintN(64, pointer - 8n);
-    if (!isCanonical(pointer)) throw stackFault();
-    system.memory.write(pointer, 8, value, system.events.accessAt(privilege));
-  }
-  enterCode(system, call.selector, call.target, call.offset, privilege);
-  system.segments.loadNull(SS, privilege);
-  state.setGpr(RSP, pointer);
 }
 
 /** Checks a code selector popped by RET or IRET. */
@@ -278,8 +250,11 @@ function interruptReturn(system: SystemUnit, instruction: Instruction): void {
   const { state } = system;
   state.set('nmiBlocked', 0);
   const width = widthOf(instruction);
-  // A nested task would switch tasks, which IA-32e mode forbids and legacy mode here does not do.
-  if (system.protectedMode && (state.get('systemFlags') & FLAG.NT) !== 0) throw generalProtection();
+  if (system.protectedMode && (state.get('systemFlags') & FLAG.NT) !== 0) {
+    if (system.longActive) throw generalProtection();
+    returnToTask(system);
+    return;
+  }
   const cursor = new StackCursor(system);
   const offset = cursor.pop(width);
   const selector = Number(cursor.pop(width) & 0xffffn);
