@@ -8,6 +8,8 @@ import { archive, kernelImage } from '../system/images.ts';
 const sources = resolve(import.meta.dirname, '../system/programs');
 const folder = mkdtempSync(join(tmpdir(), 'verdigris-linux-'));
 const LIMIT = 500_000_000;
+/** Ctrl-D. */
+const END_OF_INPUT = '\x04';
 
 /** What a program printed, without empty lines, and its exit status. */
 export interface Outcome {
@@ -27,6 +29,22 @@ export function compileStatic(
   return program;
 }
 
+/** Compiles a Rust program of tests/system/programs with the C library linked in. @returns its path */
+export function compileRust(name: string): string {
+  const program = join(folder, `rust-${name}`);
+  const options = ['-O', '-C', 'target-feature=+crt-static', '-o', program];
+  execFileSync('rustc', [...options, join(sources, `${name}.rs`)], { stdio: 'pipe' });
+  return program;
+}
+
+/** Compiles a Go program of tests/system/programs; without C they are static. @returns its path */
+export function compileGo(name: string): string {
+  const program = join(folder, `go-${name}`);
+  const env = { ...process.env, CGO_ENABLED: '0', GOCACHE: join(folder, 'go-cache'), GO111MODULE: 'off' };
+  execFileSync('go', ['build', '-o', program, join(sources, `${name}.go`)], { stdio: 'pipe', env });
+  return program;
+}
+
 /** Runs a program as a process of this host. */
 export function onLinux(program: string): Outcome {
   const { stdout, status } = spawnSync(program, ['one', 'two'], { encoding: 'utf8', input: '', timeout: 60_000 });
@@ -38,6 +56,7 @@ export function onLinux(program: string): Outcome {
 export async function onVerdigris(program: string): Promise<Outcome> {
   const initrd = archive({ 'bin/program': readFileSync(program) });
   const machine = await boot(kernelImage(), { initrd, commandLine: 'init=/bin/program one two' });
+  machine.serial.type(END_OF_INPUT);
   const stop = machine.runSync({ maxInstructions: LIMIT });
   const lines = machine.serial.text.replaceAll('\r', '').split('\n');
   return {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { kernelImage } from '../system/images.ts';
-import { compileStatic, onLinux, onVerdigris } from './linux-program.ts';
+import { compileGo, compileRust, compileStatic, onLinux, onVerdigris } from './linux-program.ts';
 import { nativeHost, type ToolName, tool } from './tools.ts';
 
 /** What each program does is said at the head of its source. */
@@ -22,6 +22,7 @@ const PROGRAMS = [
   'limits',
   'pipes',
   'orphans',
+  'epoll',
 ];
 
 /** Those that are also linked as programs that can be loaded anywhere. */
@@ -49,6 +50,23 @@ for (const compiler of ['musl-gcc', 'gcc'] as const satisfies readonly ToolName[
 
     it.each(PROGRAMS)('%s', { timeout: 120_000 }, async (name) => {
       const program = compileStatic(compiler, name);
+      expect(await onVerdigris(program)).toEqual(onLinux(program));
+    });
+  });
+}
+
+/** Programs whose runtimes ask more of a kernel than C's: Rust's standard library, Go's scheduler and collector. */
+const RUNTIMES = [
+  ['rustc', 'channels', compileRust],
+  ['go', 'goroutines', compileGo],
+] as const;
+
+for (const [compiler, name, compileProgram] of RUNTIMES) {
+  const present = tool(compiler);
+  const title = present.present ? host.title(`an unmodified static program of ${compiler}`) : present.title(compiler);
+  describe.skipIf(!present.present || !host.present)(`${title} does on our kernel what it does on Linux`, () => {
+    it(name, { timeout: 300_000 }, async () => {
+      const program = compileProgram(name);
       expect(await onVerdigris(program)).toEqual(onLinux(program));
     });
   });

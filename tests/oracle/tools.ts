@@ -9,6 +9,8 @@ const packages = {
   'musl-gcc': 'musl-tools',
   'qemu-system-x86_64': 'qemu-system-x86',
   script: 'bsdutils',
+  rustc: 'rustc',
+  go: 'golang-go',
 } as const;
 
 export type ToolName = keyof typeof packages;
@@ -21,14 +23,15 @@ export interface Tool {
 
 function isPresent(name: string): boolean {
   try {
-    execFileSync(name, ['--version'], { stdio: 'ignore' });
+    execFileSync(name, [name === 'go' ? 'version' : '--version'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
   }
 }
 
-function describeTool(present: boolean, reason: string): Tool {
+/** Whether something that a test needs is there; `reason` says what is missing when it is not. */
+export function needed(present: boolean, reason: string): Tool {
   if (!present && process.env.VERDIGRIS_REQUIRE_ORACLES === '1') {
     throw new Error(`${reason}, and VERDIGRIS_REQUIRE_ORACLES=1 forbids skipping`);
   }
@@ -37,10 +40,10 @@ function describeTool(present: boolean, reason: string): Tool {
 
 /** Whether an outside tool can be run. With VERDIGRIS_REQUIRE_ORACLES=1 (continuous integration) an absent tool is an error. */
 export function tool(name: ToolName): Tool {
-  return describeTool(isPresent(name), `${name} is not installed (Debian package ${packages[name]})`);
+  return needed(isPresent(name), `${name} is not installed (Debian package ${packages[name]})`);
 }
 
 /** Whether this host executes x86-64 Linux programs natively: the processor is then an oracle of its own. */
 export function nativeHost(): Tool {
-  return describeTool(process.platform === 'linux' && process.arch === 'x64', 'this host is not x86-64 Linux');
+  return needed(process.platform === 'linux' && process.arch === 'x64', 'this host is not x86-64 Linux');
 }

@@ -4,6 +4,7 @@ import { OpenFlag } from '../abi/stat.ts';
 import { ObjectCache } from '../memory/slab.ts';
 import type { Process } from '../process/pcb.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { Interest, InterestList } from './epoll.ts';
 import type { EventCounter } from './event-counter.ts';
 import type { Pipe } from './pipe.ts';
 
@@ -18,6 +19,7 @@ export const FileKind = {
   PIPE_READER: 4,
   PIPE_WRITER: 5,
   EVENT_COUNTER: 6,
+  INTEREST_LIST: 7,
 } as const;
 export type FileKind = (typeof FileKind)[keyof typeof FileKind];
 
@@ -34,6 +36,9 @@ export class OpenFile {
   previous: OpenFile | null = null;
   pipe: Pipe | null = null;
   counter: EventCounter | null = null;
+  /** What it is, and the lists that it is on (epoll.ts). */
+  interests: InterestList | null = null;
+  firstInterest: Interest | null = null;
   /** The call whose late reply decides about this file, and who is to reply, while its opener is gone. */
   callId: u64 = 0n;
   server: Process | null = null;

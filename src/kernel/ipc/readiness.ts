@@ -1,6 +1,7 @@
 /** What can be done with an open file without waiting, as poll(2) puts it. */
 import { u32 } from '#dialect';
 import { terminalReadiness } from '../console/terminal.ts';
+import { hasReport } from './epoll.ts';
 import { LARGEST_COUNTER } from './event-counter.ts';
 import { FileKind, type OpenFile } from './open-file.ts';
 import { ATOMIC_BYTES, PIPE_BYTES, pipeFill } from './pipe.ts';
@@ -34,6 +35,8 @@ export function readinessOf(file: OpenFile): u32 {
       return writerReadiness(file);
     case FileKind.EVENT_COUNTER:
       return counterReadiness(file);
+    case FileKind.INTEREST_LIST:
+      return hasReport(file.interests!) ? READABLE : 0;
     case FileKind.ENDPOINT:
       return hasRequest(file.endpoint!) ? READABLE : 0;
     default:

@@ -1,6 +1,7 @@
 /** The end of open file descriptions. Nothing here sleeps, so processes can end anywhere. */
 import { assert, u32 } from '#dialect';
 import { closeReceiveRight, closeRemote } from './endpoint.ts';
+import { forgetFile, releaseInterestList } from './epoll.ts';
 import { releaseCounter } from './event-counter.ts';
 import { FileKind, freeFile, type OpenFile } from './open-file.ts';
 import { closePipeEnd } from './pipe.ts';
@@ -10,6 +11,7 @@ export function releaseFile(file: OpenFile): void {
   assert(file.references > 0, 'a closed file is released');
   file.references = u32(file.references - 1);
   if (file.references > 0) return;
+  forgetFile(file);
   switch (file.kind) {
     case FileKind.REMOTE:
       closeRemote(file);
@@ -23,6 +25,9 @@ export function releaseFile(file: OpenFile): void {
       break;
     case FileKind.EVENT_COUNTER:
       releaseCounter(file);
+      break;
+    case FileKind.INTEREST_LIST:
+      releaseInterestList(file);
       break;
     default:
       break;

@@ -5,6 +5,7 @@ import { TrapFrame } from '../processor/trap-frame.ts';
 import * as control from './control-calls.ts';
 import * as credential from './credential-calls.ts';
 import * as descriptor from './descriptor-calls.ts';
+import * as epoll from './epoll-calls.ts';
 import * as file from './file-calls.ts';
 import * as io from './io-calls.ts';
 import * as ipc from './ipc-calls.ts';
@@ -177,6 +178,12 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.faccessat, file.faccessat],
   [SystemCall.pselect6, poll.pselect6],
   [SystemCall.ppoll, poll.ppoll],
+  [SystemCall.epoll_create, epoll.epollCreate],
+  [SystemCall.epoll_create1, epoll.epollCreate1],
+  [SystemCall.epoll_ctl, epoll.epollCtl],
+  [SystemCall.epoll_wait, epoll.epollWait],
+  [SystemCall.epoll_pwait, epoll.epollPwait],
+  [SystemCall.epoll_pwait2, epoll.epollPwait2],
   [SystemCall.set_robust_list, thread.setRobustList],
   [SystemCall.get_robust_list, thread.getRobustList],
   [SystemCall.utimensat, stat.utimensat],

@@ -34,12 +34,13 @@ import { armTimer, disarmTimer } from '../sched/timer-queue.ts';
 import { descriptorLimit, descriptors } from './descriptor-calls.ts';
 import { deadlineAfter, readTimespec } from './time-calls.ts';
 
-const NO_DEADLINE = 0xffff_ffff_ffff_ffffn;
+/** A time that never comes. */
+export const NO_DEADLINE = 0xffff_ffff_ffff_ffffn;
 
 /**
  * Looks until something is found, `deadline` comes or a signal does: EINTR. `look` counts what is ready.
  */
-function waitUntilReady(thread: Thread, deadline: u64, look: () => Result<u32>): Result<u32> {
+export function waitUntilReady(thread: Thread, deadline: u64, look: () => Result<u32>): Result<u32> {
   if (deadline !== NO_DEADLINE) armTimer(thread, deadline);
   let found: u32 = 0;
   let error: Errno | 0 = 0;
@@ -124,7 +125,7 @@ export function ppoll(frame: VirtAddr): Result<u64> {
 }
 
 /** The time that a struct timespec of user memory runs to; NO_DEADLINE for none. EFAULT, EINVAL. */
-function deadlineOf(address: u64): Result<u64> {
+export function deadlineOf(address: u64): Result<u64> {
   if (address === 0n) return ok(NO_DEADLINE);
   const duration = readTimespec(address);
   return duration.ok ? ok(deadlineAfter(duration.value)) : duration;
@@ -133,7 +134,7 @@ function deadlineOf(address: u64): Result<u64> {
 const MASK_BYTES = 8n;
 
 /** Puts the mask at `address`, if any, in force until the call returns. EINVAL: not a signal set's size. EFAULT. */
-function replaceMask(address: u64, size: u64): Result<void> {
+export function replaceMask(address: u64, size: u64): Result<void> {
   if (address === 0n) return ok();
   if (size !== MASK_BYTES) return err(Errno.EINVAL);
   const mask = readUser64(userPtr<u64>(address));
@@ -146,7 +147,7 @@ function replaceMask(address: u64, size: u64): Result<void> {
 }
 
 /** After an interruption the signal is dealt with under the call's mask, else the thread's own is back at once. */
-function finishMasked(result: Result<u64>): Result<u64> {
+export function finishMasked(result: Result<u64>): Result<u64> {
   const thread = runningThread()!;
   const isInterruption = !result.ok && result.error === Errno.EINTR;
   if (thread.isMaskReplaced && !isInterruption) {
