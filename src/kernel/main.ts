@@ -19,7 +19,8 @@ import { initializeKernelSpace } from './memory/kernel-space.ts';
 import { directMap, KERNEL_BASE } from './memory/layout.ts';
 import { createInitProcess } from './process/creation.ts';
 import { clearBootCurrent, getThreadTid, setBootCurrent } from './process/mod.ts';
-import { calibrateClocks, startTicking, tscFrequency } from './processor/clock.ts';
+import { calibrateClocks, NANOSECONDS, setRealTime, startTicking, tscFrequency } from './processor/clock.ts';
+import { readCalendarClock } from './processor/cmos-clock.ts';
 import { initializeFeatures } from './processor/features.ts';
 import { routeSerialInterrupt } from './processor/io-apic.ts';
 import { initializeLocalApic } from './processor/local-apic.ts';
@@ -92,6 +93,7 @@ function initializeInterrupts(): void {
   assert(routed.ok, 'there is no memory for the I/O APIC');
   enableSerialInterrupt();
   calibrateClocks();
+  setRealTime(u64(readCalendarClock() * NANOSECONDS));
   print`[CLOCK] TSC ${u64(tscFrequency() / 1_000_000n)} MHz\n`;
 }
 

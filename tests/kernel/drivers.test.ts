@@ -9,6 +9,7 @@ import { getKernelRoot } from '../../src/kernel/memory/address-space.ts';
 import { DEVICE_BASE, USER_END } from '../../src/kernel/memory/layout.ts';
 import { entryFrame, readEntry } from '../../src/kernel/memory/page-table.ts';
 import { calibrateClocks, monotonicTime, startTicking, tscFrequency } from '../../src/kernel/processor/clock.ts';
+import { readCalendarClock } from '../../src/kernel/processor/cmos-clock.ts';
 import { Vector } from '../../src/kernel/processor/interrupts.ts';
 import { routeSerialInterrupt } from '../../src/kernel/processor/io-apic.ts';
 import { endInterrupt, initializeLocalApic } from '../../src/kernel/processor/local-apic.ts';
@@ -162,6 +163,19 @@ describe('the serial interrupt', () => {
       expect(bus.pendingInterrupt()).toBe(false);
     }
   });
+});
+
+describe('the calendar clock', () => {
+  it.each([0, 951_826_000, 1_709_251_199, 1_764_000_000, 4_102_444_700])(
+    'tells %d seconds as the chip does',
+    (epoch) => {
+      chipset = new Chipset(clock, { epoch, memoryBytes: 4 * 2 ** 20 });
+      bus = new Bus(clock, chipset);
+      const expected = epoch === 0 ? 3_155_760_000 : epoch;
+      expect(Number(readCalendarClock()) - expected).toBeLessThanOrEqual(1);
+      expect(Number(readCalendarClock()) - expected).toBeGreaterThanOrEqual(0);
+    },
+  );
 });
 
 describe('powering off', () => {

@@ -20,6 +20,7 @@ const PROGRAMS = [
   'signal-queue',
   'credentials',
   'limits',
+  'timers',
   'pipes',
   'orphans',
   'epoll',

@@ -40,6 +40,7 @@ import { completeVfork, exitThread, killThread, leaveUserMemory } from './exit.t
 import { initializeLimits } from './limits.ts';
 import { checkProgram, LoadedProgram, loadProgram } from './loader.ts';
 import { changeProcessState, linkThread, type Process, ProcessState, reserveThread } from './pcb.ts';
+import { deletePosixTimers } from './posix-timers.ts';
 import { isKilled, SIG_DFL, SIG_IGN, Signal } from './signal-delivery.ts';
 import { finishWaiting, prepareToWait } from './sync.ts';
 import { addProcess, allocPid, freeProcess, reserveProcess } from './table.ts';
@@ -198,6 +199,7 @@ export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   replaceMemory(process, thread, space);
   resetThread(thread);
   resetSignalHandlers(process);
+  deletePosixTimers(process);
   saveIdentities(process.credentials);
   changeProgramFiles(process, null);
   process.hasExecuted = true;

@@ -7,9 +7,10 @@ import { writeUser32 } from '../memory/user-copy.ts';
 import { powerOff } from '../processor/power.ts';
 import { futexWakeOne } from '../sched/futex.ts';
 import { exitRunningThread, runningThread, wakeThread } from '../sched/scheduler.ts';
-import { disarmTimer } from '../sched/timer-queue.ts';
+import { disarmTimer, stopTimer } from '../sched/timer-queue.ts';
 import { abandonTerminal, announceOrphan, announceOwnEnd } from './job-control.ts';
 import { changeProcessState, linkChild, type Process, ProcessState, unlinkChild, unlinkThread } from './pcb.ts';
+import { deletePosixTimers } from './posix-timers.ts';
 import { abandonRobustLocks } from './robust-list.ts';
 import { findReceivers, SA_NOCLDWAIT, SIG_IGN, Signal, sendExitSignal, sendSignal } from './signal-delivery.ts';
 import { describeSignal, SignalCode, SignalInfo } from './signal-info.ts';
@@ -95,6 +96,8 @@ function finishProcess(process: Process, status: u32): void {
     process.exitStatus = status;
   }
   completeVfork(process);
+  stopTimer(process.realTimer);
+  deletePosixTimers(process);
   discardSignals(process.pending, ALL_SIGNALS);
   releaseMemory(process);
   releaseProcessFiles(process);

@@ -5,10 +5,13 @@ import type { DescriptorTable } from '../ipc/descriptors.ts';
 import type { OpenFile } from '../ipc/open-file.ts';
 import type { FileContext } from '../ipc/process-files.ts';
 import type { AddressSpace } from '../memory/address-space.ts';
+import { Timer } from '../sched/timer.ts';
 import { Credentials } from './credentials.ts';
 import { LIMIT_COUNT, LimitPair } from './limits.ts';
+import type { PosixTimer } from './posix-timers.ts';
 import { SignalQueue } from './signal-queue.ts';
 import { MAX_THREADS_PER_PROCESS, SIGNAL_COUNT, type Thread } from './thread.ts';
+import { TickTimer } from './tick-timer.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 /** Free -> Creating -> Alive -> Zombie -> Free, by compare-and-set. A process is a zombie once its last thread is gone. */
@@ -73,6 +76,14 @@ export class Process {
   isExiting: boolean = false;
   /** Wait status as wait4 reports it. */
   exitStatus: u32 = 0;
+  /** ITIMER_REAL, with its interval in nanoseconds, and the two interval timers of processor time. */
+  readonly realTimer: Timer = embed(Timer);
+  realInterval: u64 = 0n;
+  readonly virtualTimer: TickTimer = embed(TickTimer);
+  readonly profilingTimer: TickTimer = embed(TickTimer);
+  firstTimer: PosixTimer | null = null;
+  nextTimerId: u32 = 0;
+
   /** Sent to the parent at the end; 0 for none. */
   exitSignal: u32 = 0;
   /** Sent to this process when its parent ends; 0 for none. */
@@ -88,7 +99,7 @@ export class Process {
   readonly continueEvents: WaitQueue = embed(WaitQueue);
 
   readonly pending: SignalQueue = embed(SignalQueue);
-  /** Descriptions of pending signals of this process and its threads, which a limit bounds. */
+  /** Descriptions of pending signals of this process and its threads, and its timers, which a limit bounds together. */
   queuedSignals: u32 = 0;
   readonly signalActions = array(SignalAction, SIGNAL_COUNT);
   readonly name = array(u8, NAME_LENGTH);

@@ -12,10 +12,10 @@ import { isAlive, type Process } from './pcb.ts';
 import { copySignalInfo, describeFault, describeSignal, SignalCode, SignalInfo } from './signal-info.ts';
 import {
   addPending,
+  chargedSignals,
   discardSignals,
   newQueuedSignal,
   type QueuedSignal,
-  queuedSignalCount,
   type SignalQueue,
   takePending,
 } from './signal-queue.ts';
@@ -181,7 +181,7 @@ function makePending(process: Process, queue: SignalQueue, signal: u32, info: Si
 /** RLIMIT_SIGPENDING, which bounds what all processes of one user have pending. */
 export function hasQueueRoom(process: Process): boolean {
   const limit = limitOf(process, Limit.SIGPENDING);
-  return u64(queuedSignalCount()) < limit || u64(queuedSignalsOf(process.credentials.user.real)) < limit;
+  return u64(chargedSignals()) < limit || u64(queuedSignalsOf(process.credentials.user.real)) < limit;
 }
 
 /** Has a timer's signal become pending; false when nobody would take notice of it. */

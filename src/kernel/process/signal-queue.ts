@@ -28,9 +28,22 @@ export class SignalQueue {
 
 const cache = new ObjectCache(sizeOf(QueuedSignal));
 
-/** Descriptions in use, of all processes. */
-export function queuedSignalCount(): u32 {
-  return cache.allocated;
+/** What all processes together have on their accounts. */
+let charged: u32 = 0;
+
+export function chargedSignals(): u32 {
+  return charged;
+}
+
+/** Puts a description, or a timer that may need one, on a process's account. */
+export function chargeSignal(process: Process): void {
+  process.queuedSignals = u32(process.queuedSignals + 1);
+  charged = u32(charged + 1);
+}
+
+export function dischargeSignal(process: Process): void {
+  process.queuedSignals = u32(process.queuedSignals - 1);
+  charged = u32(charged - 1);
 }
 
 function bitOf(signal: u32): u64 {
@@ -43,7 +56,7 @@ export function newQueuedSignal(process: Process): QueuedSignal | null {
   if (!memory.ok) return null;
   const queued = constructAt(QueuedSignal, memory.value);
   queued.process = process;
-  process.queuedSignals = u32(process.queuedSignals + 1);
+  chargeSignal(process);
   return queued;
 }
 
@@ -51,7 +64,7 @@ function release(queued: QueuedSignal): void {
   queued.isQueued = false;
   const process = queued.process;
   if (process === null) return;
-  process.queuedSignals = u32(process.queuedSignals - 1);
+  dischargeSignal(process);
   cache.release(addressOf(queued));
 }
 

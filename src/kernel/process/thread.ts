@@ -22,6 +22,7 @@ import { NAME_LENGTH } from '../abi/process.ts';
 import { IpcCall } from '../ipc/call.ts';
 import { allocateKernelStack, releaseKernelStack } from '../memory/kernel-stacks.ts';
 import { ObjectCache } from '../memory/slab.ts';
+import { Timer } from '../sched/timer.ts';
 import type { Process } from './pcb.ts';
 import { SignalQueue } from './signal-queue.ts';
 import type { WaitQueue } from './wait-queue.ts';
@@ -104,13 +105,10 @@ export class Thread {
   waitPrevious: Thread | null = null;
   isInterruptible: boolean = false;
 
-  /** Nanoseconds of the monotonic clock; meaningful while `isTimed`. */
-  deadline: u64 = 0n;
-  isTimed: boolean = false;
+  /** Ends a timed wait. */
+  readonly timer: Timer = embed(Timer);
   /** The deadline, not an event, ended the last timed wait. */
   timedOut: boolean = false;
-  timerNext: Thread | null = null;
-  timerPrevious: Thread | null = null;
 
   /** The word this thread waits on; meaningful while it is in a futex bucket. */
   futexSpace: u64 = 0n;
@@ -181,7 +179,7 @@ export function allocateThread(): Result<Thread> {
 
 /** Gives back a thread that is in no table, no queue and not running. */
 export function freeThread(thread: Thread): void {
-  assert(thread.waitQueue === null && !thread.isTimed, 'a waiting thread is freed');
+  assert(thread.waitQueue === null && !thread.timer.isArmed, 'a waiting thread is freed');
   releaseKernelStack(thread.kernelStack);
   cache.release(addressOf(thread));
 }

@@ -5,6 +5,7 @@
 import { embed, type u32, u64 } from '#dialect';
 import { NANOSECONDS, TICK_HZ } from '../processor/clock.ts';
 import { runningThread } from '../sched/scheduler.ts';
+import { countIntervalTimers } from './interval-timers.ts';
 import { Limit, limitOf, UNLIMITED } from './limits.ts';
 import type { Process } from './pcb.ts';
 import { Signal, sendSignal } from './signal-delivery.ts';
@@ -22,6 +23,7 @@ export function accountProcessTick(): void {
   const process = thread === null ? null : thread.process;
   if (process === null) return;
   process.ticks = u64(process.ticks + 1n);
+  countIntervalTimers(process);
   const limit = limitOf(process, Limit.CPU);
   if (limit !== UNLIMITED) enforceProcessorLimit(process, limit);
 }

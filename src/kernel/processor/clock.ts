@@ -101,6 +101,18 @@ export function countTick(): boolean {
   return true;
 }
 
+/** How far the calendar is ahead of the monotonic clock. */
+let calendarOffset: u64 = 0n;
+
+/** Nanoseconds since 1970-01-01 00:00 UTC. */
+export function realTime(): u64 {
+  return u64(monotonicTime() + calendarOffset);
+}
+
+export function setRealTime(time: u64): void {
+  calendarOffset = u64(time - monotonicTime());
+}
+
 /** Nanoseconds since the clocks were measured. */
 export function monotonicTime(): u64 {
   const elapsed = u64(cpu.rdtsc() - tscStart);

@@ -19,6 +19,7 @@ import * as signal from './signal-calls.ts';
 import * as stat from './stat-calls.ts';
 import * as thread from './thread-calls.ts';
 import * as time from './time-calls.ts';
+import * as timer from './timer-calls.ts';
 import * as verdigris from './verdigris-calls.ts';
 
 /** Unpacks its arguments from the frame, and answers with the value or the error for RAX. */
@@ -63,6 +64,9 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.dup2, descriptor.dup2],
   [SystemCall.pause, signal.pause],
   [SystemCall.nanosleep, time.nanosleep],
+  [SystemCall.getitimer, timer.getitimer],
+  [SystemCall.alarm, timer.alarm],
+  [SystemCall.setitimer, timer.setitimer],
   [SystemCall.getpid, process.getpid],
   [SystemCall.clone, process.clone],
   [SystemCall.fork, process.fork],
@@ -94,6 +98,7 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.fchown, stat.fchown],
   [SystemCall.lchown, file.lchown],
   [SystemCall.umask, process.umask],
+  [SystemCall.gettimeofday, time.gettimeofday],
   [SystemCall.getrlimit, resource.getrlimit],
   [SystemCall.getrusage, resource.getrusage],
   [SystemCall.sysinfo, resource.sysinfo],
@@ -148,8 +153,10 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.setrlimit, resource.setrlimit],
   [SystemCall.chroot, stat.chroot],
   [SystemCall.sync, file.sync],
+  [SystemCall.settimeofday, time.settimeofday],
   [SystemCall.gettid, thread.gettid],
   [SystemCall.tkill, signal.tkill],
+  [SystemCall.time, time.time],
   [SystemCall.futex, thread.futex],
   [SystemCall.sched_setaffinity, scheduling.schedSetaffinity],
   [SystemCall.sched_getaffinity, scheduling.schedGetaffinity],
@@ -157,7 +164,14 @@ const linuxCalls = sparseTable<SystemCallHandler>(LINUX_CALLS, notImplemented, [
   [SystemCall.set_tid_address, thread.setTidAddress],
   [SystemCall.restart_syscall, thread.restartSyscall],
   [SystemCall.fadvise64, io.fadvise64],
+  [SystemCall.timer_create, timer.timerCreate],
+  [SystemCall.timer_settime, timer.timerSettime],
+  [SystemCall.timer_gettime, timer.timerGettime],
+  [SystemCall.timer_getoverrun, timer.timerGetoverrun],
+  [SystemCall.timer_delete, timer.timerDelete],
+  [SystemCall.clock_settime, time.clockSettime],
   [SystemCall.clock_gettime, time.clockGettime],
+  [SystemCall.clock_getres, time.clockGetres],
   [SystemCall.clock_nanosleep, time.clockNanosleep],
   [SystemCall.exit_group, process.exitGroup],
   [SystemCall.tgkill, signal.tgkill],
