@@ -159,6 +159,7 @@ export class Cpu {
         fill: (low: number, high: number, size: number, flags: number) => this.#fill(low, high, size, flags),
         readDevice: (size: number) => this.#readDevice(size),
         writeDevice: (size: number) => this.#writeDevice(size),
+        invalidatePage: (low: number, high: number) => this.system.tlb.invalidateData(low, high),
         codeWritten: (host: number, size: number) => this.#cache.invalidate((host >>> 0) - this.state.ramAddress, size),
       },
     });

@@ -283,6 +283,13 @@ export class CpuState {
     return smap ? MMU_SUPERVISOR : MMU_SUPERVISOR_USER_ACCESS;
   }
 
+  /** Makes the lookups of code in ring 3 stale. */
+  forgetUserFetches(): void {
+    const words = this.i32;
+    words[USER_FETCH_CONTEXT_WORD]! += 2;
+    if (this.cpl === 3) words[FETCH_CONTEXT_WORD]! += 2;
+  }
+
   /** Makes every cached lookup of code by linear address stale. Called by whatever flushes any translation. */
   forgetFetches(): void {
     const words = this.i32;

@@ -304,11 +304,39 @@ describe('the TLB (SDM vol. 3A 4.10)', () => {
     fixture.system.fill(PAGE, 0, 0);
     fixture.system.fill(PAGE + 0x1000, 0, 0);
     fixture.state.setGpr(0, BigInt(Place.PML4));
-    const context = fixture.state.get('fetchContext');
     expect(fixture.execute(0x0f, 0x22, 0xd8)).toBeUndefined(); // mov cr3, rax
     expect(tag(fixture, PAGE, false)).toBe(BigInt(PAGE));
     expect(tag(fixture, PAGE + 0x1000, false)).toBe(-1n);
-    expect(fixture.state.get('fetchContext')).not.toBe(context);
+  });
+
+  it('MOV CR3 makes fetches be looked up anew: in ring 3 always, in other rings unless all of them were from global pages', () => {
+    const fixture = machine(FRAME | P | W | G, { bits: { cr4: Cr4.PAE | Cr4.PGE } });
+    fixture.write64(Place.PT + 8, 0x12_4000n | P | W);
+    fixture.state.setGpr(0, BigInt(Place.PML4));
+    const changes = (page: number) => {
+      fixture.system.fetch(page, 0);
+      const names = ['userFetchContext', 'supervisorFetchContext'] as const;
+      const before = names.map((name) => fixture.state.get(name));
+      fixture.execute(0x0f, 0x22, 0xd8); // mov cr3, rax
+      return names.map((name, index) => fixture.state.get(name) !== before[index]);
+    };
+    expect(changes(PAGE)).toEqual([true, false]);
+    expect(changes(PAGE + 0x1000)).toEqual([true, true]);
+    expect(changes(PAGE)).toEqual([true, false]);
+  });
+
+  it('INVLPG of a page without code leaves fetches alone', () => {
+    const fixture = machine(FRAME | P | W);
+    fixture.write64(Place.PT + 8, 0x12_4000n | P | W);
+    fixture.system.fill(PAGE, 0, 0);
+    fixture.system.fill(PAGE + 0x1000, 0, 0);
+    fixture.system.fetch(PAGE + 0x1000, 0);
+    const context = fixture.state.get('fetchContext');
+    expect(fixture.system.tlb.invalidateData(PAGE, 0)).toBe(1);
+    expect(tag(fixture, PAGE, false)).toBe(-1n);
+    expect(fixture.system.tlb.invalidateData(PAGE + 0x1000, 0)).toBe(0);
+    expect(tag(fixture, PAGE + 0x1000, false)).toBe(BigInt(PAGE + 0x1000));
+    expect(fixture.state.get('fetchContext')).toBe(context);
   });
 
   it('without CR4.PGE the G bit means nothing', () => {

@@ -30,7 +30,7 @@ export const SYSTEM_ROWS: readonly OpcodeRow[] = [
   ['0F 01 /3', 'LIDT', 'Ms', 'priv'],
   ['0F 01 /4', 'SMSW', 'Evw'],
   ['0F 01 /6', 'LMSW', 'Ew', 'priv ends'],
-  ['0F 01 /7', 'INVLPG', 'M', 'priv ends'],
+  ['0F 01 /7', 'INVLPG', 'M', 'priv'],
   ['NP 0F 01 CA', 'CLAC', '', 'smap'],
   ['NP 0F 01 CB', 'STAC', '', 'smap'],
   ['0F 01 F8', 'SWAPGS', '', 'priv o64'],

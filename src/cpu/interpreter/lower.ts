@@ -220,6 +220,10 @@ export class Lowering extends ProgramLowering {
     this.code.i32(statement.bits / 8).call(move);
   }
 
+  protected invalidatePage(address: number): void {
+    pushHalves(this.code, address).call(this.#to.functions.invalidatePage);
+  }
+
   protected raise(vector: number, errorCode: number | undefined): void {
     this.code
       .i32(vector)
@@ -262,6 +266,11 @@ export class Lowering extends ProgramLowering {
     this.code.i32(0).i32(reason).store('i32', 32, FIELDS.exitReason.address);
     this.#to.exit();
   }
+}
+
+/** Pushes bits 31:0 and 63:32 of an i64 local, as functions of TypeScript take them. */
+export function pushHalves(code: Code, local: number): Code {
+  return code.get(local).op('i32.wrap_i64').get(local).i64(32n).op('i64.shr_u').op('i32.wrap_i64');
 }
 
 /** Numbers that tell the slow path how to report a fault. */

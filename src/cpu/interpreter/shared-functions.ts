@@ -49,6 +49,8 @@ export interface SharedFunctions {
   readonly bulkCopy: number;
   /** (destination, value, count, element bytes) -> count done */
   readonly bulkFill: number;
+  /** See Imports. */
+  readonly invalidatePage: number;
 }
 
 /** What the slow path asks of TypeScript; only 32-bit integers cross. */
@@ -64,6 +66,8 @@ export interface Imports {
   readonly writeDevice: number;
   /** (host address, size): bytes that had been decoded were written. */
   readonly codeWritten: number;
+  /** (linear address low, high) -> 0 when nothing was done, as instructions may have been fetched from the page. */
+  readonly invalidatePage: number;
 }
 
 export const DEVICE_HOST = 1;
@@ -74,6 +78,7 @@ export function declareImports(module: ModuleBuilder): Imports {
     readDevice: module.import('readDevice', ['i32'], []),
     writeDevice: module.import('writeDevice', ['i32'], []),
     codeWritten: module.import('codeWritten', ['i32', 'i32'], []),
+    invalidatePage: module.import('invalidatePage', ['i32', 'i32'], ['i32']),
   };
 }
 
@@ -539,6 +544,7 @@ export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): 
     raise,
     bulkCopy: builder.bulkCopy(),
     bulkFill: builder.bulkFill(),
+    invalidatePage: imports.invalidatePage,
     statusFlags: 0,
     conditions: [] as number[],
   };

@@ -164,6 +164,10 @@ export class Evaluator {
       case 'statusFlags':
         this.#set(statement.local, BigInt(this.#statusFlags()));
         break;
+      case 'invalidatePage':
+        // Left to the TypeScript function.
+        this.#set(statement.local, 0n);
+        break;
       case 'bulk':
         // Nothing in bulk: the loop around it goes element by element.
         this.#set(statement.local, 0n);

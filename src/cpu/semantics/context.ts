@@ -543,6 +543,10 @@ export class Context {
   restart(): void {
     this.#statements.push({ kind: 'restart' });
   }
+  /** @returns i32 0 when nothing was done, as instructions may have been fetched from the page */
+  invalidatePage(address: I64): I32 {
+    return this.#bind('i32', (local) => ({ kind: 'invalidatePage', local, address }));
+  }
   bulk(destination: I64, source: I64 | undefined, value: I64 | undefined, count: I64, bits: Bits): I64 {
     return this.#bind('i64', (local) => ({ kind: 'bulk', local, destination, source, value, count, bits }));
   }

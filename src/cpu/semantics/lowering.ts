@@ -83,6 +83,8 @@ export abstract class ProgramLowering {
   /** Pushes the host address of a place whose probe missed, 0 when load and store must go their slow ways; or leaves. */
   protected abstract missedPlace(address: number, bits: number, access: AccessKind): void;
   protected abstract bulk(statement: Bulk): void;
+  /** Pushes i32 1, or 0 with nothing done. @param address local */
+  protected abstract invalidatePage(address: number): void;
   /** The instruction ends with an exception. */
   protected abstract raise(vector: number, errorCode: number | undefined): void;
   protected abstract leave(): void;
@@ -210,6 +212,10 @@ export abstract class ProgramLowering {
         break;
       case 'jump':
         this.jump(statement.target);
+        break;
+      case 'invalidatePage':
+        this.invalidatePage(this.valueLocal(statement.address));
+        this.#bind(statement.local);
         break;
       case 'bulk':
         this.bulk(statement);

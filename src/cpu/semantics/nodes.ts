@@ -170,6 +170,11 @@ export type Statement =
   /** Stops before the instruction is complete: RIP stays, nothing is counted, and it will run again from its present state. */
   | { readonly kind: 'restart' }
   /**
+   * Drops what the TLB has of the page at a linear address; binds i32 1. Binds 0, with nothing done, when instructions may have been
+   * fetched from the page, which is for the driver to forget.
+   */
+  | { readonly kind: 'invalidatePage'; readonly local: LocalNode; readonly address: I64 }
+  /**
    * Moves or fills as many elements as lie, from these addresses upward, in pages that the TLB already maps, up to `count`; binds how
    * many it did, perhaps 0. Overlapping moves that a byte-by-byte copy would smear are left to the caller (0).
    */

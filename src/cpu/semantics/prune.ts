@@ -27,6 +27,7 @@ function forEachValue(statement: Statement, visit: (node: Node) => void): void {
       visit(statement.bytes);
       break;
     case 'load':
+    case 'invalidatePage':
       visit(statement.address);
       break;
     case 'store':

@@ -52,9 +52,17 @@ const swapGs: Semantics = (c) => {
   c.setField64('kernelGsBase', base);
 };
 
+/** In 64-bit mode, of a page without code. */
+const invalidatePage: Semantics = (c) => {
+  const mask = MODE.code64 | MODE.cplMask;
+  c.exactUnless(i32.eq(i32.and(c.field('mode'), i32.const(mask)), i32.const(MODE.code64)));
+  c.exactUnless(c.invalidatePage(c.operandAddress(8, false)));
+};
+
 export const SYSTEM: Readonly<Record<string, Semantics>> = {
   PUSHF: pushFlags,
   POPF: popFlags,
   CLI: clearInterruptFlag,
   SWAPGS: swapGs,
+  INVLPG: invalidatePage,
 };

@@ -2,6 +2,7 @@
 
 import {
   CODE_GRANULES,
+  FIELDS,
   MMU_INDEXES,
   MMU_SUPERVISOR,
   MMU_SUPERVISOR_USER_ACCESS,
@@ -34,6 +35,8 @@ export const Fill = {
 } as const;
 
 const TABLES = MMU_INDEXES * 2;
+const FETCH_SLOTS = 65536;
+const FETCH_CONTEXT_WORD = FIELDS.supervisorFetchContext.address >> 2;
 const SLOTS = TABLES * TLB_ENTRIES;
 /** Status bits of a slot: which logs name it, and whether its present entry is a global one. */
 const IN_LOCAL_LOG = 1;
@@ -74,6 +77,10 @@ export class Tlb {
   /** Linear page numbers, without their low 9 or 18 bits, of the large pages that live entries may belong to. */
   readonly #pages2M = new Set<number>();
   readonly #pages1G = new Set<number>();
+  /** Supervisor's fetch context in which code was last looked up, by a hash of the linear page. */
+  readonly #fetched = new Int32Array(FETCH_SLOTS);
+  /** Code that is not global has been fetched outside ring 3 since all fetches were last forgotten. */
+  #hasLocalSupervisorCode = false;
   /** Watchers of each linear page whose accesses must all take the slow path. */
   readonly #watched = new Map<number, number>();
 
@@ -101,7 +108,14 @@ export class Tlb {
     }
     this.physical = walker.physical;
     if ((access & Access.FETCH) === 0) this.#enter(low, high, access);
+    else this.#noteFetch(low, high, access);
     return this.physical >= this.#ramBytes ? Fill.DEVICE : Fill.RAM;
+  }
+
+  /** Remembers that code of a page, and of what kind a page, has been looked up in the present fetch contexts. */
+  #noteFetch(low: number, high: number, access: number): void {
+    this.#fetched[fetchSlot(low, high)] = this.#words[FETCH_CONTEXT_WORD] as number;
+    if ((access & Access.USER) === 0 && !this.#walker.global) this.#hasLocalSupervisorCode = true;
   }
 
   /** A page of a device has an entry like any other, so that it is not walked for at each access. */
@@ -169,7 +183,8 @@ export class Tlb {
 
   /** Drops every entry, or every entry that is not global (MOV to CR3 with CR4.PGE set). */
   flush(keepGlobal: boolean): void {
-    this.#state.forgetFetches();
+    if (keepGlobal && !this.#hasLocalSupervisorCode) this.#state.forgetUserFetches();
+    else this.#forgetFetches();
     this.spans.forgetAll();
     this.#empty(this.#local, IN_LOCAL_LOG, 0);
     if (keepGlobal) return;
@@ -191,7 +206,7 @@ export class Tlb {
 
   /** INVLPG: drops the page that holds the address, global or not, and all of it when it is a large one. */
   invalidatePage(low: number, high: number): void {
-    this.#state.forgetFetches();
+    this.#forgetFetches();
     this.spans.forgetAll();
     const page = linearPage(low, high);
     if (this.#pages1G.has(Math.floor(page / 2 ** 18))) this.#dropRange(page, 2 ** 18);
@@ -199,11 +214,27 @@ export class Tlb {
     else this.#dropSmallPage(low, high);
   }
 
+  /** INVLPG of a small page that no code has been fetched from. @returns 0, with nothing done, when it may be another */
+  invalidateData(low: number, high: number): 0 | 1 {
+    const page = linearPage(low, high);
+    const isLarge = this.#pages1G.has(Math.floor(page / 2 ** 18)) || this.#pages2M.has(Math.floor(page / 2 ** 9));
+    if (isLarge || this.#fetched[fetchSlot(low, high)] === this.#words[FETCH_CONTEXT_WORD]) return 0;
+    this.#dropSmallPage(low, high);
+    return 1;
+  }
+
   #dropSmallPage(low: number, high: number): void {
     for (let table = 0; table < TABLES; table++) {
       const slot = table * TLB_ENTRIES + ((low >>> 12) & (TLB_ENTRIES - 1));
-      if (this.#pageOf(slot) === linearPage(low, high)) this.#clear(slot);
+      if (this.#pageOf(slot) !== linearPage(low, high)) continue;
+      this.spans.forget(tlbReadAddress(0) + table * TLB_BYTES);
+      this.#clear(slot);
     }
+  }
+
+  #forgetFetches(): void {
+    this.#hasLocalSupervisorCode = false;
+    this.#state.forgetFetches();
   }
 
   /** Drops the aligned group of `pages` pages around one; 4-MByte pages are why 2-MByte ones drop their neighbour too. */
@@ -251,6 +282,11 @@ export class Tlb {
     else this.#watched.delete(page);
     this.#dropRange(page, 1);
   }
+}
+
+/** Position of a linear page in the hash table of fetched pages. */
+function fetchSlot(low: number, high: number): number {
+  return ((low >>> 12) ^ Math.imul(high, 0x9e3779b1)) & (FETCH_SLOTS - 1);
 }
 
 /** Index in `i32` of the entry that an access may use. */

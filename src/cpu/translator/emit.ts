@@ -26,6 +26,8 @@ import { RegisterResolver, RegisterUse } from './register-use.ts';
 export interface ImportedFunctions {
   readonly conditions: readonly number[];
   readonly statusFlags: number;
+  /** (linear address low, high) -> i32 */
+  readonly invalidatePage: number;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { pushHalves } from '../interpreter/lower.ts';
 import * as R from '../interpreter/records.ts';
 import {
   FIELDS,
@@ -57,6 +58,8 @@ export interface RegionFrame {
   /** Imported functions of the interpreter: () -> i32 from the flags in memory. */
   readonly conditions: readonly number[];
   readonly statusFlags: number;
+  /** (linear address low, high) -> i32: see Imports of the interpreter. */
+  readonly invalidatePage: number;
   /** The span that a group of accesses uses. */
   span(group: string, write: boolean): SpanLocals;
   /** Another TLB is current. */
@@ -339,6 +342,13 @@ export class RegionLowering extends ProgramLowering {
 
   protected leave(): void {
     this.#frame.sideExit();
+  }
+
+  /** The spans of the TLBs may have been forgotten. */
+  protected invalidatePage(address: number): void {
+    pushHalves(this.code, address).call(this.#frame.invalidatePage);
+    this.#frame.reloadSpans(false);
+    this.#frame.reloadSpans(true);
   }
 
   protected restart(): void {
