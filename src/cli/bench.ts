@@ -12,8 +12,9 @@ import { linuxVersion, measureCosts } from './bench/kernel-costs.ts';
 import { type GuestImage, type MachineRun, runOnMachine } from './bench/on-machine.ts';
 import { qemuVersion, runOnQemu } from './bench/on-qemu.ts';
 import { plotBench } from './bench/plot.ts';
+import { type GuestProfile, profileGuest } from './bench/profile.ts';
 import { PLOT_FILE, REPORT_FILE, withReport } from './bench/readme.ts';
-import { type BenchReport, type EngineResult, type GuestResult, meanRatio } from './bench/report.ts';
+import { type BenchReport, type EngineResult, type GuestResult, meanRatio, verdictOn } from './bench/report.ts';
 import { formatBench } from './bench/terminal.ts';
 import { measureTools } from './bench/tool-speed.ts';
 import { CommandError, fileError } from './failure.ts';
@@ -41,6 +42,7 @@ interface BenchFlags {
   readonly linux?: string;
   readonly json?: true;
   readonly svg?: string;
+  readonly profile?: true;
   readonly readme?: true;
   readonly from?: string;
 }
@@ -60,6 +62,7 @@ export function benchCommand(): Command {
     .option('--only <guest>', 'run this guest (repeatable)', (name: string, names: string[]) => [...names, name], [])
     .option('--no-qemu', 'do not compare')
     .option('--linux <bzImage>', 'count what system calls cost under this kernel too')
+    .option('--profile', 'show where the time goes in guests below their goals')
     .option('--json', 'print one line of JSON')
     .option('--svg <file>', 'draw a picture of it')
     .option('--readme', `write it into README.md, ${REPORT_FILE} and ${PLOT_FILE}`)
@@ -94,7 +97,13 @@ async function bench(flags: BenchFlags): Promise<BenchReport> {
   const settings = { engines, rounds: Math.max(1, flags.rounds), compares: qemu !== undefined };
   const images = new GuestImages();
   const guests: GuestResult[] = [];
-  for (const guest of chosen) guests.push(await measure(guest, await images.imageOf(guest), settings));
+  const profiles: GuestProfile[] = [];
+  for (const guest of chosen) {
+    const image = await images.imageOf(guest);
+    const result = await measure(guest, image, settings);
+    guests.push(result);
+    if (flags.profile && !verdictOn(result)?.isReached) profiles.push(profileGuest(guest.name, image, engines.at(-1)!));
+  }
   const wantsAll = flags.only.length === 0;
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -103,6 +112,7 @@ async function bench(flags: BenchFlags): Promise<BenchReport> {
     versions: versions(qemu, linux),
     guests,
     geometricMeans: Object.fromEntries(engines.map((engine) => [engine, meanRatio(guests, engine)])),
+    profiles,
     counts: wantsAll ? await countInstructions(settings.compares) : [],
     costs: wantsAll ? await measureCosts(linux) : [],
     boot: wantsAll ? await measureBoot() : undefined,

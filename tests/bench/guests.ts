@@ -1,13 +1,13 @@
 /**
- * `bench NAME`: does one guest's work once, to get hot, and then again between two lines that tell the host when it does; the
- * second has its checksum. Then it waits a second before it ends, in which the host can ask how much processor time
- * that took. The work of each is fixed, so that every machine retires the same instructions for it.
+ * `bench NAME [PASSES]`: does one guest's work once, to get hot, and then again so many times between two lines that tell the
+ * host when it does; the second has its checksum. Then it waits a second before it ends, in which the host can ask how much
+ * processor time that took. The work of each is fixed, so that every machine retires the same instructions for it.
  */
 import { assert, entry, type u32, type u64, type VirtAddr } from '#dialect';
 import { argument, argumentCount, setInitialStack } from '../../src/user/runtime/arguments.ts';
 import { print } from '../../src/user/runtime/print.ts';
 import { exitGroup, sleepFor } from '../../src/user/runtime/system-calls.ts';
-import { equals } from '../../src/user/runtime/text.ts';
+import { equals, parseNumber } from '../../src/user/runtime/text.ts';
 import { forEachComputeGuest } from './compute.ts';
 import { pageFaults } from './guests/page-faults.ts';
 import { selfModifying } from './guests/self-modifying.ts';
@@ -19,7 +19,8 @@ const UNKNOWN_GUEST = 2;
 /** Nanoseconds. */
 const SECOND = 1_000_000_000n;
 
-function measure(passes: u32, work: () => u32): void {
+function measure(usualPasses: u32, work: () => u32): void {
+  const passes = argumentCount() > 2 ? parseNumber(argument(2)) : usualPasses;
   const checksum = work();
   print`begin\n`;
   for (let pass: u32 = 0; pass < passes; pass++) assert(work() === checksum, 'a pass computes something else');

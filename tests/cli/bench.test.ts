@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { packArchive } from '../../src/cli/archive.ts';
 import { coldProgram } from '../../src/cli/bench/cold-code.ts';
 import { GuestTimer } from '../../src/cli/bench/guest-timer.ts';
-import { GUESTS, GuestImages } from '../../src/cli/bench/guests.ts';
+import { GUESTS, GuestImages, imageWith } from '../../src/cli/bench/guests.ts';
 import { countInstructions, readCounts } from '../../src/cli/bench/instruction-counts.ts';
 import { type GuestImage, runOnMachine } from '../../src/cli/bench/on-machine.ts';
 import { plotBench } from '../../src/cli/bench/plot.ts';
@@ -12,6 +11,7 @@ import { profileGuest } from '../../src/cli/bench/profile.ts';
 import { PLOT_FILE, REPORT_FILE, withReport } from '../../src/cli/bench/readme.ts';
 import { type BenchReport, type GuestResult, meanRatio } from '../../src/cli/bench/report.ts';
 import { formatBench } from '../../src/cli/bench/terminal.ts';
+import { buildImages } from '../../src/cli/images.ts';
 import { forEachComputeGuest } from '../bench/compute.ts';
 import { block, encrypt, prepare } from '../bench/guests/aes.ts';
 import { queens } from '../bench/guests/queens.ts';
@@ -42,12 +42,12 @@ describe('the timer of a guest', () => {
 
 describe('guests', { timeout: 180_000 }, () => {
   const images = new GuestImages();
-  const imageOf = (wanted: string) => images.imageOf(GUESTS.find(({ name }) => name === wanted)!);
+  const imageOf = (wanted: string) => images.imageOf(GUESTS.find(({ name }) => name === wanted)!, 1);
   let coldImage: GuestImage;
+  let queensInNode: string;
   beforeAll(async () => {
-    const { kernel } = await imageOf('queens');
-    const data = coldProgram(2_000);
-    coldImage = { kernel, initramfs: packArchive([{ name: 'bench', data }]), commandLine: 'init=/bench' };
+    queensInNode = String(queens());
+    coldImage = imageWith(await buildImages(), 'bench', coldProgram(2_000));
   }, 240_000);
 
   it('are at least 20, and those that only compute are the ones that programs and kernels share', () => {
@@ -62,13 +62,13 @@ describe('guests', { timeout: 180_000 }, () => {
     const image = await imageOf('queens');
     const interpreted = runOnMachine(image, 'interpreter');
     const translated = runOnMachine(image, 'auto');
-    expect([interpreted.checksum, translated.checksum]).toEqual([String(queens()), String(queens())]);
+    expect([interpreted.checksum, translated.checksum]).toEqual([queensInNode, queensInNode]);
     expect(translated.instructions).toBe(interpreted.instructions);
   });
 
   it('do the same work inside a kernel, where it is counted', async () => {
     const [count] = await countInstructions(false, ['queens']);
-    expect(count).toMatchObject({ name: 'queens', ours: { checksum: String(queens()) }, qemu: undefined });
+    expect(count).toMatchObject({ name: 'queens', ours: { checksum: queensInNode }, qemu: undefined });
     expect(count!.ours.instructions).toBeGreaterThan(30_000_000);
   });
 

@@ -4,6 +4,9 @@ export interface GuestRun {
   readonly seconds: number;
 }
 
+/** Where a guest's work begins, and where it has ended. */
+export type Edge = 'begin' | 'end';
+
 /** Reads a guest's console and takes the time at its two lines. */
 export class GuestTimer {
   checksum: string | undefined;
@@ -11,13 +14,13 @@ export class GuestTimer {
   #begun: number | undefined;
   #ended: number | undefined;
   readonly #seconds: () => number;
-  readonly #onEdge: () => void;
+  readonly #onEdge: (edge: Edge) => void;
 
   /**
    * @param seconds processor time used so far by what runs the guest
    * @param onEdge called when the work begins and when it has ended
    */
-  constructor(seconds: () => number, onEdge: () => void = () => {}) {
+  constructor(seconds: () => number, onEdge: (edge: Edge) => void = () => {}) {
     this.#seconds = seconds;
     this.#onEdge = onEdge;
   }
@@ -31,12 +34,14 @@ export class GuestTimer {
     const line = this.#line;
     this.#line = '';
     const end = /^end (\S+)$/.exec(line);
-    if (line === 'begin') this.#begun = this.#seconds();
-    else if (end && this.#begun !== undefined) {
+    if (line === 'begin') {
+      this.#onEdge('begin');
+      this.#begun = this.#seconds();
+    } else if (end && this.#begun !== undefined) {
       this.#ended = this.#seconds();
       this.checksum = end[1]!;
-    } else return;
-    this.#onEdge();
+      this.#onEdge('end');
+    }
   }
 
   /** Undefined unless the guest has come to its end. */

@@ -1,5 +1,5 @@
-import { packArchive } from '../archive.ts';
-import { buildImages, compileKernelOf, compileProgram } from '../images.ts';
+import { packArchive, readArchive } from '../archive.ts';
+import { type BuiltImages, buildImages, compileKernelOf, compileProgram } from '../images.ts';
 import { coldProgram } from './cold-code.ts';
 import type { GuestImage } from './on-machine.ts';
 
@@ -43,24 +43,31 @@ export function benchKernel(): Promise<Uint8Array> {
   return compileKernelOf(KERNEL_SOURCE);
 }
 
+/** Our kernel with its servers and one program more, which it starts with an argument. */
+export function imageWith({ kernel, servers }: BuiltImages, name: string, data: Uint8Array, argument = ''): GuestImage {
+  const initramfs = packArchive([...readArchive(servers), { name, data }]);
+  return { kernel, initramfs, commandLine: `init=/${name} ${argument}` };
+}
+
 /** Makes what the guests run from, each thing once and only when it is wanted. */
 export class GuestImages {
-  #kernel: Promise<Uint8Array> | undefined;
+  #own: Promise<BuiltImages> | undefined;
   #benchKernel: Promise<Uint8Array> | undefined;
   #program: Promise<Uint8Array> | undefined;
 
-  async imageOf({ name, form }: Guest): Promise<GuestImage> {
+  /** @param passes of a program, when not as many as its speed asks for */
+  async imageOf({ name, form }: Guest, passes?: number): Promise<GuestImage> {
     if (form === 'kernel') {
       this.#benchKernel ??= benchKernel();
       return { kernel: await this.#benchKernel, commandLine: `init=${name}` };
     }
-    this.#kernel ??= buildImages().then(({ kernel }) => kernel);
-    const kernel = await this.#kernel;
-    return {
-      kernel,
-      initramfs: packArchive([{ name: 'bench', data: await this.#data(form) }]),
-      commandLine: `init=/bench ${name}`,
-    };
+    this.#own ??= buildImages();
+    return imageWith(
+      await this.#own,
+      'bench',
+      await this.#data(form),
+      passes === undefined ? name : `${name} ${passes}`,
+    );
   }
 
   #data(form: Guest['form']): Promise<Uint8Array> | Uint8Array {

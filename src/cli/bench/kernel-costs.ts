@@ -3,8 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Machine } from '../../machine/machine.ts';
-import { type ArchiveFile, packArchive, readArchive } from '../archive.ts';
+import { packArchive } from '../archive.ts';
 import { buildImages, compileProgram, packageRoot } from '../images.ts';
+import { imageWith } from './guests.ts';
+import type { GuestImage } from './on-machine.ts';
 
 const PROGRAM_SOURCE = 'tests/bench/costs.ts';
 const MUSL_SOURCE = 'tests/bench/costs.c';
@@ -32,11 +34,10 @@ export interface CostResult {
 
 /** @param linux a bzImage, on which the same programs are run too, on our machine */
 export async function measureCosts(linux: Uint8Array | undefined): Promise<CostResult[]> {
-  const { kernel, initramfs } = await buildImages();
+  const own = await buildImages();
   const programs = [await compileProgram(PROGRAM_SOURCE), compileWithMusl()].filter((program) => program !== undefined);
-  const base = readArchive(initramfs);
-  const ours = programs.map((data) => run(kernel, [...base, { name: 'costs', data }], 'init=/costs'));
-  const theirs = linux === undefined ? [] : programs.map((data) => run(linux, linuxFiles(data), 'console=ttyS0 quiet'));
+  const ours = programs.map((data) => run(imageWith(own, 'costs', data)));
+  const theirs = linux === undefined ? [] : programs.map((data) => run(linuxWith(linux, data)));
   return Object.entries(COSTS).map(([name, { title, goal }]) => {
     return { name, title, goal, ours: readCost(ours, name), linux: readCost(theirs, name) };
   });
@@ -50,16 +51,17 @@ export function linuxVersion(image: Uint8Array): string {
 }
 
 /** Linux runs /init on the console that the archive names. */
-function linuxFiles(init: Uint8Array): ArchiveFile[] {
-  return [
+function linuxWith(kernel: Uint8Array, init: Uint8Array): GuestImage {
+  const initramfs = packArchive([
     { name: 'dev/console', mode: 0o020600, device: [5, 1], data: new Uint8Array() },
     { name: 'init', data: init },
-  ];
+  ]);
+  return { kernel, initramfs, commandLine: 'console=ttyS0 quiet' };
 }
 
 /** The console's text up to the line `end`. */
-function run(kernel: Uint8Array, files: readonly ArchiveFile[], commandLine: string): string {
-  const machine = new Machine(kernel, { initrd: packArchive(files), commandLine });
+function run({ kernel, initramfs, commandLine }: GuestImage): string {
+  const machine = new Machine(kernel, { initrd: initramfs!, commandLine });
   machine.serial.onByte(() => {
     if (/^end\r?\n/m.test(machine.serial.text.slice(-8))) machine.stop({ reason: 'condition' });
   });

@@ -2,7 +2,7 @@ import type { Engine } from '../../cpu/cpu.ts';
 import { Machine } from '../../machine/machine.ts';
 import { CommandError } from '../failure.ts';
 import { processorSeconds } from '../process-time.ts';
-import { type GuestRun, GuestTimer } from './guest-timer.ts';
+import { type Edge, type GuestRun, GuestTimer } from './guest-timer.ts';
 
 /** A kernel, an initramfs that holds the guest unless the kernel is it, and how to start it. */
 export interface GuestImage {
@@ -16,15 +16,26 @@ export interface MachineRun extends GuestRun {
   readonly instructions: number;
 }
 
-/** Runs a guest on our machine, in this process. @throws CommandError when the guest does not come to its end */
-export function runOnMachine({ kernel, initramfs, commandLine }: GuestImage, engine: Engine): MachineRun {
+/**
+ * Runs a guest on our machine, in this process.
+ * @param onEdge called when the guest's work begins and when it has ended
+ * @throws CommandError when the guest does not come to its end
+ */
+export function runOnMachine(
+  { kernel, initramfs, commandLine }: GuestImage,
+  engine: Engine,
+  onEdge: (machine: Machine, edge: Edge) => void = () => {},
+): MachineRun {
   const machine = new Machine(kernel, {
     commandLine,
     engine,
     ...(initramfs === undefined ? {} : { initrd: initramfs }),
   });
   const edges: number[] = [];
-  const timer = new GuestTimer(processorSeconds, () => edges.push(machine.instructions));
+  const timer = new GuestTimer(processorSeconds, (edge) => {
+    edges.push(machine.instructions);
+    onEdge(machine, edge);
+  });
   machine.serial.onByte((byte) => timer.byte(byte));
   machine.runSync();
   const { run } = timer;

@@ -3,6 +3,7 @@ import type { PairResult } from './compiler-pairs.ts';
 import { GOALS, type GuestKind, MEAN_GOALS } from './guests.ts';
 import type { CountResult } from './instruction-counts.ts';
 import type { CostResult } from './kernel-costs.ts';
+import type { GuestProfile } from './profile.ts';
 import type { ToolSpeed } from './tool-speed.ts';
 
 /** How one engine did. */
@@ -31,6 +32,8 @@ export interface BenchReport {
   readonly guests: readonly GuestResult[];
   /** Of all guests' ratios, by engine. */
   readonly geometricMeans: Readonly<Record<string, number | undefined>>;
+  /** Of guests below their goals, when they were wanted. */
+  readonly profiles: readonly GuestProfile[];
   /** This and what follows is left out when only some guests were wanted. */
   readonly counts: readonly CountResult[];
   readonly costs: readonly CostResult[];

@@ -3,6 +3,7 @@ import type { BootTime } from './boot-time.ts';
 import type { Duration } from './child.ts';
 import type { PairResult } from './compiler-pairs.ts';
 import type { CountResult } from './instruction-counts.ts';
+import type { GuestProfile } from './profile.ts';
 import { type BenchReport, costTable, type GuestResult, speedTable, versionsText } from './report.ts';
 import type { ToolSpeed } from './tool-speed.ts';
 
@@ -14,6 +15,7 @@ export function formatBench(report: BenchReport): string {
   return [
     ...table(heads, rows).map(coloured),
     '',
+    ...report.profiles.flatMap(profileLines),
     ...(cold ? engines.map((engine) => coldText(cold, engine)) : []),
     ...countLines(report.counts),
     ...costLines(report),
@@ -27,6 +29,17 @@ export function formatBench(report: BenchReport): string {
 
 function coloured(line: string): string {
   return line.replace(/reached$/, chalk.green('reached')).replace(/below$/, chalk.red('below'));
+}
+
+function profileLines({ name, functions, exits }: GuestProfile): string[] {
+  return [
+    chalk.bold(`${name}: where the time goes`),
+    ...functions.map((place) => `  ${(100 * place.share).toFixed(1).padStart(5)} %  ${place.name}`),
+    ...exits.map(
+      ({ count, cause, instruction, hottest }) => `  ${count} exits (${cause}): ${instruction} at ${hottest}`,
+    ),
+    '',
+  ];
 }
 
 function coldText({ instructions, engines }: GuestResult, engine: string): string {
