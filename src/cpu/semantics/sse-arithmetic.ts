@@ -11,15 +11,15 @@ function read(c: Context, lanes: Lanes, index: number): Node {
 type Arithmetic = (c: Context, lanes: Lanes, mxcsr: I32, a: Node, b: Node) => Node;
 
 const sum: Arithmetic = (c, lanes, mxcsr, a, b) => {
-  const result = c.let(lanes.add(a, b));
-  guard.finite(c, lanes, result);
+  const result = c.variable(lanes.add(a, b));
+  guard.special(c, lanes, mxcsr, result, a, b);
   guard.inexactAllowed(c, mxcsr, () => guard.sumIsExact(c, lanes, a, b, result));
   return result;
 };
 
 const difference: Arithmetic = (c, lanes, mxcsr, a, b) => {
-  const result = c.let(lanes.sub(a, b));
-  guard.finite(c, lanes, result);
+  const result = c.variable(lanes.sub(a, b));
+  guard.special(c, lanes, mxcsr, result, a, b);
   guard.inexactAllowed(c, mxcsr, () => guard.differenceIsExact(c, lanes, a, b, result));
   return result;
 };
@@ -27,16 +27,16 @@ const difference: Arithmetic = (c, lanes, mxcsr, a, b) => {
 const isZero = (lanes: Lanes, value: Node): Node => lanes.eq(value, lanes.constant(0n));
 
 const product: Arithmetic = (c, lanes, mxcsr, a, b) => {
-  const result = c.let(lanes.mul(a, b));
-  guard.finite(c, lanes, result);
+  const result = c.variable(lanes.mul(a, b));
+  guard.special(c, lanes, mxcsr, result, a, b);
   guard.notTiny(c, lanes, mxcsr, result, () => lanes.or(isZero(lanes, a), isZero(lanes, b)));
   guard.inexactAllowed(c, mxcsr, () => guard.productIsExact(lanes, a, b, result));
   return result;
 };
 
 const quotient: Arithmetic = (c, lanes, mxcsr, a, b) => {
-  const result = c.let(lanes.div(a, b));
-  guard.finite(c, lanes, result);
+  const result = c.variable(lanes.div(a, b));
+  guard.special(c, lanes, mxcsr, result, a, b, b);
   guard.notTiny(c, lanes, mxcsr, result, () => isZero(lanes, a));
   guard.inexactAllowed(c, mxcsr, () => guard.productIsExact(lanes, result, b, a));
   return result;

@@ -6,7 +6,8 @@
  *   1. MXCSR rounds to nearest, masks every exception, and has DAZ and FTZ off (`control`, or `inexactAllowed`);
  *   2. no operand is a denormal, or DE is set already (`operands`); only arithmetic and comparison look at this;
  *   3. no result is a NaN or an infinity (`finite`). Then no operand was a NaN or an invalid infinity, nothing was divided by
- *      zero and nothing overflowed: IE, ZE and OE stay. Exact infinities are turned away with the rest;
+ *      zero and nothing overflowed: IE, ZE and OE stay. Or the flags that they raise are set already, and NaN results are made
+ *      here as the manual has them (`special`);
  *   4. each result is above the smallest normal number in magnitude, or zero because an operand is, or UE and PE are both set
  *      already (`notTiny`). A tiny result raises UE only if it is inexact, and then it does not exceed the smallest normal
  *      number after rounding. Sums skip this: a tiny sum of two numbers is a multiple of the smallest denormal, hence exact.
@@ -14,7 +15,14 @@
  *   5. PE is set already, or each result is exact (`inexactAllowed`). Tests for exactness may err on the side of "inexact".
  * Otherwise the whole instruction is left to its exact function, which sets flags that are then in the way no longer.
  */
-import { DenormalFlag, InvalidFlag, PrecisionFlag, UnderflowFlag } from '../floating-point/mxcsr.ts';
+import {
+  DenormalFlag,
+  InvalidFlag,
+  OverflowFlag,
+  PrecisionFlag,
+  UnderflowFlag,
+  ZeroDivideFlag,
+} from '../floating-point/mxcsr.ts';
 import type { Context } from './context.ts';
 import { f64, type I32, type I64, i32, i64, type Node } from './nodes.ts';
 import type { Lanes } from './sse-lanes.ts';
@@ -56,6 +64,36 @@ export function finite(c: Context, lanes: Lanes, result: Node): void {
 }
 
 /**
+ * Condition 3 for the result of a op b, a variable. The NaN of an operand, made quiet, is the result, a's before b's; an invalid
+ * operation on numbers yields the default NaN (SDM vol. 1, 4.8.3.5 and table 4-7).
+ * @param divisor the operand that makes an infinity of a zero, if there is one
+ */
+export function special(c: Context, lanes: Lanes, mxcsr: I32, result: Node, a: Node, b: Node, divisor?: Node): void {
+  const infinity = lanes.constant(lanes.precision.infinity);
+  const isInfinite = (value: Node): Node => lanes.eq(lanes.abs(value), infinity);
+  c.if(i32.eqz(lanes.all(lanes.lt(lanes.abs(result), infinity))), () => {
+    const [nanA, nanB] = [c.let(lanes.ne(a, a)), c.let(lanes.ne(b, b))];
+    const noNumber = c.let(lanes.ne(result, result));
+    const default_ = c.let(lanes.and(noNumber, lanes.not(lanes.or(nanA, nanB))));
+    const invalid = lanes.or(default_, lanes.or(lanes.signalling(a), lanes.signalling(b)));
+    const raised = c.let(lanes.and(isInfinite(result), lanes.not(lanes.or(isInfinite(a), isInfinite(b)))));
+    const byZero = divisor === undefined ? lanes.mask(i32.const(0)) : lanes.eq(divisor, lanes.constant(0n));
+    flagged(c, lanes, mxcsr, invalid, InvalidFlag);
+    flagged(c, lanes, mxcsr, lanes.and(raised, lanes.not(byZero)), OverflowFlag | PrecisionFlag);
+    if (divisor !== undefined) flagged(c, lanes, mxcsr, lanes.and(raised, byZero), ZeroDivideFlag);
+    const { width, quietBit } = lanes.precision;
+    const defaultNaN = lanes.constant((1n << BigInt(width - 1)) | lanes.precision.infinity | quietBit);
+    const fromOperands = lanes.choose(lanes.quiet(a), lanes.choose(lanes.quiet(b), result, nanB), nanA);
+    c.assign(result, lanes.choose(defaultNaN, fromOperands, default_));
+  });
+}
+
+/** Where a mask holds in some lane, flags must be set already. */
+function flagged(c: Context, lanes: Lanes, mxcsr: I32, mask: Node, flags: number): void {
+  c.exactUnless(i32.or(i32.eqz(lanes.any(mask)), i32.eq(isSet(mxcsr, flags), i32.const(flags))));
+}
+
+/**
  * Condition 4.
  * @param zeros mask of the lanes with an operand that makes the exact result zero
  * @param smallestNormal of the result's format, as an encoding in the lanes' format
@@ -68,12 +106,10 @@ export function notTiny(
   zeros: () => Node,
   smallestNormal: bigint = lanes.precision.smallestNormal,
 ): void {
-  const large = (): Node => lanes.lt(lanes.constant(smallestNormal), lanes.abs(result));
-  c.if(i32.eqz(lanes.all(large())), () => {
-    const both = UnderflowFlag | PrecisionFlag;
-    const flagged = i32.eq(isSet(mxcsr, both), i32.const(both));
-    c.exactUnless(i32.or(flagged, lanes.all(lanes.or(large(), zeros()))));
-  });
+  const tiny = (): Node => lanes.le(lanes.abs(result), lanes.constant(smallestNormal));
+  c.if(lanes.any(tiny()), () =>
+    flagged(c, lanes, mxcsr, lanes.and(tiny(), lanes.not(zeros())), UnderflowFlag | PrecisionFlag),
+  );
 }
 
 /**

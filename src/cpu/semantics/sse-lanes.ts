@@ -73,6 +73,11 @@ export interface Lanes {
   readonly lane: (a: Node, index: number) => Node;
   /** Mask of the lanes that hold a signalling NaN. */
   readonly signalling: (a: Node) => Node;
+  /** The encodings with the quiet bit set. */
+  readonly quiet: (a: Node) => Node;
+  readonly not: (mask: Node) => Node;
+  /** In each lane: a where the mask holds, else b. */
+  readonly choose: (a: Node, b: Node, mask: Node) => Node;
 }
 
 function repeat(bits: bigint, width: number): bigint {
@@ -131,6 +136,12 @@ function scalar(precision: Precision): Lanes {
     constant: (bits) => (type === 'f32' ? f32.const(bits) : f64.const(bits)),
     lane: (a) => a,
     signalling: scalarSignalling(precision),
+    quiet: (a) =>
+      type === 'f32'
+        ? f32.reinterpret_i32(i32.or(i32.reinterpret_f32(a as Node<'f32'>), i32.const(Number(precision.quietBit))))
+        : f64.reinterpret_i64(i64.or(i64.reinterpret_f64(a as Node<'f64'>), i64.const(precision.quietBit))),
+    not: (mask) => i32.eqz(mask as I32),
+    choose: (a, b, mask) => select(a, b, mask as I32),
   };
 }
 
@@ -176,6 +187,9 @@ function packed(precision: Precision): Lanes {
       // The signed comparison serves: both sides are below the sign bit.
       return vector(`${integers}.gt_s`, vector('v128.xor', magnitude, splat(quietBit)), splat(infinity | quietBit));
     },
+    quiet: (a) => vector('v128.or', a, splat(quietBit)),
+    not: (mask) => vector('v128.not', mask),
+    choose: (a, b, mask) => vector('v128.bitselect', a, b, mask),
   };
 }
 
