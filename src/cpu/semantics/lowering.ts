@@ -69,6 +69,8 @@ export abstract class ProgramLowering {
    * within the instruction instead. @param address local with the linear address
    */
   protected translate?(address: number, bits: number, write: boolean, access: AccessKind): void;
+  /** @returns how a condition turns out, when that is known before the program runs */
+  protected knownCondition?(condition: Node): boolean | undefined;
   /** Pushes the host address of the current read or write TLB. */
   protected abstract pushTlb(write: boolean): void;
   /** Pushes the value of a load whose probe missed, or leaves. */
@@ -181,7 +183,12 @@ export abstract class ProgramLowering {
         this.statusFlags();
         this.#bind(statement.local);
         break;
-      case 'if':
+      case 'if': {
+        const known = this.knownCondition?.(statement.condition);
+        if (known !== undefined) {
+          this.#statements(known ? statement.whenTrue : statement.whenFalse);
+          break;
+        }
         this.value(statement.condition);
         code.if();
         this.#statements(statement.whenTrue);
@@ -191,6 +198,7 @@ export abstract class ProgramLowering {
         }
         code.end();
         break;
+      }
       case 'loop': {
         const label = code.loop();
         this.#statements(statement.body);

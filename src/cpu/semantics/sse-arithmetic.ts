@@ -12,14 +12,14 @@ type Arithmetic = (c: Context, lanes: Lanes, mxcsr: I32, a: Node, b: Node) => No
 
 const sum: Arithmetic = (c, lanes, mxcsr, a, b) => {
   const result = c.variable(lanes.add(a, b));
-  guard.special(c, lanes, mxcsr, result, a, b);
+  guard.result(c, lanes, mxcsr, result, { a, b });
   guard.inexactAllowed(c, mxcsr, () => guard.sumIsExact(c, lanes, a, b, result));
   return result;
 };
 
 const difference: Arithmetic = (c, lanes, mxcsr, a, b) => {
   const result = c.variable(lanes.sub(a, b));
-  guard.special(c, lanes, mxcsr, result, a, b);
+  guard.result(c, lanes, mxcsr, result, { a, b });
   guard.inexactAllowed(c, mxcsr, () => guard.differenceIsExact(c, lanes, a, b, result));
   return result;
 };
@@ -28,16 +28,15 @@ const isZero = (lanes: Lanes, value: Node): Node => lanes.eq(value, lanes.consta
 
 const product: Arithmetic = (c, lanes, mxcsr, a, b) => {
   const result = c.variable(lanes.mul(a, b));
-  guard.special(c, lanes, mxcsr, result, a, b);
-  guard.notTiny(c, lanes, mxcsr, result, () => lanes.or(isZero(lanes, a), isZero(lanes, b)));
+  const zeros = () => lanes.or(isZero(lanes, a), isZero(lanes, b));
+  guard.result(c, lanes, mxcsr, result, { a, b, zeros });
   guard.inexactAllowed(c, mxcsr, () => guard.productIsExact(lanes, a, b, result));
   return result;
 };
 
 const quotient: Arithmetic = (c, lanes, mxcsr, a, b) => {
   const result = c.variable(lanes.div(a, b));
-  guard.special(c, lanes, mxcsr, result, a, b, b);
-  guard.notTiny(c, lanes, mxcsr, result, () => isZero(lanes, a));
+  guard.result(c, lanes, mxcsr, result, { a, b, zeros: () => isZero(lanes, a), divisor: b });
   guard.inexactAllowed(c, mxcsr, () => guard.productIsExact(lanes, result, b, a));
   return result;
 };

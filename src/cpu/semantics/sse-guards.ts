@@ -30,6 +30,9 @@ import type { Lanes } from './sse-lanes.ts';
 const controlMask = 0xffc0;
 const controlDefault = 0x1f80;
 
+/** What MXCSR holds in nearly all code, in these bits: conditions 1 and 5 hold. */
+export const SETTLED = { mask: controlMask | PrecisionFlag, value: controlDefault | PrecisionFlag } as const;
+
 const isSet = (mxcsr: I32, flags: number): I32 => i32.and(mxcsr, i32.const(flags));
 
 /** Condition 1, for instructions that `inexactAllowed` does not look after. */
@@ -50,6 +53,14 @@ export function denormalsAllowed(c: Context, lanes: Lanes, mxcsr: I32, some: Nod
 
 /** Condition 2 for operands in the lanes' format. Denormals are told from zeros only where there is one or the other. */
 export function operands(c: Context, lanes: Lanes, mxcsr: I32, ...values: readonly Node[]): void {
+  const { exponent } = lanes;
+  if (exponent !== undefined) {
+    for (const value of values) {
+      const isZero = lanes.eq(value, lanes.constant(0n)) as I32;
+      c.if(i32.eqz(exponent(value)), () => c.exactUnless(i32.or(isZero, isSet(mxcsr, DenormalFlag))));
+    }
+    return;
+  }
   const smallestNormal = lanes.constant(lanes.precision.smallestNormal);
   const union = (masks: readonly Node[]): Node => masks.reduce((a, b) => lanes.or(a, b));
   const small = union(values.map((value) => lanes.lt(lanes.abs(value), smallestNormal)));
@@ -61,6 +72,32 @@ export function operands(c: Context, lanes: Lanes, mxcsr: I32, ...values: readon
 /** Condition 3. */
 export function finite(c: Context, lanes: Lanes, result: Node): void {
   c.exactUnless(lanes.all(lanes.lt(lanes.abs(result), lanes.constant(lanes.precision.infinity))));
+}
+
+/**
+ * Conditions 3 and 4 for the result of a op b, a variable. Scalars that are neither huge nor tiny pass by their exponent, and
+ * infinite ones and NaNs are turned away: packed code computes on in lanes that no one looks at any more, scalar code stops.
+ * @param operands with `zeros` of `notTiny`, unless tiny results are exact, and `divisor` of `special`
+ */
+export function result(c: Context, lanes: Lanes, mxcsr: I32, result: Node, operands: ResultOperands): void {
+  const { exponent, precision } = lanes;
+  const { a, b, zeros, divisor } = operands;
+  if (exponent === undefined) {
+    special(c, lanes, mxcsr, result, a, b, divisor);
+    if (zeros) notTiny(c, lanes, mxcsr, result, zeros);
+    return;
+  }
+  c.if(i32.ge_u(i32.sub(exponent(result), i32.const(2)), i32.const(precision.exponents - 2)), () => {
+    finite(c, lanes, result);
+    if (zeros) notTiny(c, lanes, mxcsr, result, zeros);
+  });
+}
+
+interface ResultOperands {
+  readonly a: Node;
+  readonly b: Node;
+  readonly zeros?: () => Node;
+  readonly divisor?: Node;
 }
 
 /**
@@ -117,8 +154,7 @@ export function notTiny(
  * @param exact records what it needs and returns an i32 that is not 0 when every result is exact
  */
 export function inexactAllowed(c: Context, mxcsr: I32, exact: () => I32): void {
-  const settled = i32.and(mxcsr, i32.const(controlMask | PrecisionFlag));
-  c.if(i32.ne(settled, i32.const(controlDefault | PrecisionFlag)), () => {
+  c.if(i32.ne(i32.and(mxcsr, i32.const(SETTLED.mask)), i32.const(SETTLED.value)), () => {
     control(c, mxcsr);
     c.exactUnless(exact());
   });

@@ -21,14 +21,23 @@ interface Precision {
   readonly infinity: bigint;
   readonly smallestNormal: bigint;
   readonly quietBit: bigint;
+  /** The biased exponent of infinities and NaNs. */
+  readonly exponents: number;
 }
 
-const single: Precision = { width: 32, infinity: 0x7f800000n, smallestNormal: 0x00800000n, quietBit: 0x00400000n };
+const single: Precision = {
+  width: 32,
+  infinity: 0x7f800000n,
+  smallestNormal: 0x00800000n,
+  quietBit: 0x00400000n,
+  exponents: 0xff,
+};
 const double: Precision = {
   width: 64,
   infinity: 0x7ff0000000000000n,
   smallestNormal: 0x0010000000000000n,
   quietBit: 0x0008000000000000n,
+  exponents: 0x7ff,
 };
 
 type Binary = (a: Node, b: Node) => Node;
@@ -69,6 +78,8 @@ export interface Lanes {
   readonly all: (mask: Node) => I32;
   /** The same encoding in every lane. */
   readonly constant: (bits: bigint) => Node;
+  /** The biased exponent of a scalar as i32: hosts get at it by integer instructions and need no constants. */
+  readonly exponent: ((a: Node) => I32) | undefined;
   /** One lane as a scalar. */
   readonly lane: (a: Node, index: number) => Node;
   /** Mask of the lanes that hold a signalling NaN. */
@@ -134,6 +145,13 @@ function scalar(precision: Precision): Lanes {
     any: (mask) => mask as I32,
     all: (mask) => mask as I32,
     constant: (bits) => (type === 'f32' ? f32.const(bits) : f64.const(bits)),
+    exponent: (a) =>
+      type === 'f32'
+        ? i32.and(i32.shr_u(i32.reinterpret_f32(a as Node<'f32'>), i32.const(23)), i32.const(precision.exponents))
+        : i32.and(
+            i32.wrap_i64(i64.shr_u(i64.reinterpret_f64(a as Node<'f64'>), i64.const(52))),
+            i32.const(precision.exponents),
+          ),
     lane: (a) => a,
     signalling: scalarSignalling(precision),
     quiet: (a) =>
@@ -181,6 +199,7 @@ function packed(precision: Precision): Lanes {
     any: (mask) => vectorTest('v128.any_true', mask as V128),
     all: (mask) => vectorTest(`${integers}.all_true`, mask as V128),
     constant: splat,
+    exponent: undefined,
     lane: (a, index) => extractLane(element, `${shape}.extract_lane`, a as V128, index),
     signalling: (a) => {
       const magnitude = vector('v128.and', a, splat((1n << BigInt(width - 1)) - 1n));

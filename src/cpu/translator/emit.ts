@@ -13,12 +13,13 @@ import {
   SPAN_OFFSET,
   XMM,
 } from '../layout.ts';
+import { SETTLED } from '../semantics/sse-guards.ts';
 import type { CpuState } from '../state.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { ControlFlow } from './control-flow.ts';
 import { type Flags, FlagsFlow, type FlagValue } from './flags-flow.ts';
-import { type RegionFrame, RegionLowering, type SpanLocals } from './lower.ts';
+import { type RegionFrame, RegionLowering, readsMxcsr, type SpanLocals } from './lower.ts';
 import { type Block, type Candidate, type Exit, type Region, successorsOf } from './region.ts';
 import { RegisterResolver, RegisterUse } from './register-use.ts';
 
@@ -68,6 +69,9 @@ export class RegionEmitter {
     const locals = (mask: number, type: 'i64' | 'v128') =>
       Array.from({ length: 32 }, (_, number) => (mask & (1 << number) ? code.local(type) : undefined));
     const numbers = new Map<string, number>();
+    const usesMxcsr = region.blocks.some(({ instructions }) =>
+      instructions.some(({ translatable }) => translatable.program.statements.some(readsMxcsr)),
+    );
     this.#frame = {
       code,
       general: locals(this.#use.general, 'i64'),
@@ -77,6 +81,8 @@ export class RegionEmitter {
       flagsB: code.local('i64'),
       tlbRead: code.local('i32'),
       tlbWrite: code.local('i32'),
+      mxcsr: usesMxcsr ? code.local('i32') : undefined,
+      isSettled: (state.get('mxcsr') & SETTLED.mask) === SETTLED.value,
       branchTaken: code.local('i32'),
       jumpTarget: code.local('i64'),
       ...imported,
@@ -103,6 +109,7 @@ export class RegionEmitter {
   emit(module: ModuleBuilder): number {
     const index = module.declare(['i32'], ['i32', 'i32']);
     this.#checkPages();
+    this.#checkMxcsr();
     this.#loadState();
     this.#exit = this.#code.block();
     this.#tree(0);
@@ -133,6 +140,20 @@ export class RegionEmitter {
         .return()
         .end();
     }
+  }
+
+  /** Leaves at once when MXCSR is not what the code was made for. */
+  #checkMxcsr(): void {
+    const { code, mxcsr, isSettled } = this.#frame;
+    if (mxcsr === undefined) return;
+    code.i32(0).load('i32', 32, FIELDS.mxcsr.address).set(mxcsr);
+    if (!isSettled) return;
+    code.get(mxcsr).i32(SETTLED.mask).op('i32.and').i32(SETTLED.value).op('i32.ne').if();
+    code
+      .i32(this.#region.entry | SIDE_EXIT)
+      .get(this.#budget)
+      .return()
+      .end();
   }
 
   #loadState(): void {

@@ -26,8 +26,10 @@ import type {
   Statement,
   ValueType,
 } from '../semantics/nodes.ts';
+import { SETTLED } from '../semantics/sse-guards.ts';
 import type { CpuState } from '../state.ts';
 import type { Code } from '../wasm/code.ts';
+import { type KnownBits, knownBits } from './known-bits.ts';
 import type { RegionInstruction } from './region.ts';
 import type { RegisterResolver } from './register-use.ts';
 
@@ -51,6 +53,10 @@ export interface RegionFrame {
   readonly flagsB: number;
   readonly tlbRead: number;
   readonly tlbWrite: number;
+  /** MXCSR, which nothing in a region changes; undefined when nothing reads it. */
+  readonly mxcsr: number | undefined;
+  /** The region is only entered while MXCSR has the SETTLED bits. */
+  readonly isSettled: boolean;
   /** Set by an instruction that ends in a conditional branch. */
   readonly branchTaken: number;
   /** Set by an instruction that ends in a computed jump. */
@@ -68,6 +74,10 @@ export interface RegionFrame {
   sideExit(): void;
 }
 
+/** Binds MXCSR to a local. */
+export const readsMxcsr = (statement: Statement): statement is Extract<Statement, { kind: 'readField' }> =>
+  statement.kind === 'readField' && statement.address === FIELDS.mxcsr.address;
+
 const WHOLE_SHAPES: Partial<Record<ValueType, string>> = { i32: 'i32x4', i64: 'i64x2', f32: 'f32x4', f64: 'f64x2' };
 
 /** Stand for the flags' two values in conditions whose kind is known. */
@@ -83,6 +93,8 @@ export class RegionLowering extends ProgramLowering {
   /** Stored kind of the flags before this instruction, when it is the same on every way here. */
   #flagKind: number | undefined;
   #flagsTouched = false;
+  /** What is known of the program's locals. */
+  readonly #known = new Map<number, KnownBits>();
 
   constructor(frame: RegionFrame, state: CpuState, resolver: RegisterResolver) {
     super(frame.code);
@@ -102,6 +114,10 @@ export class RegionLowering extends ProgramLowering {
     this.bindFixed(FLAGS_A, this.#frame.flagsA);
     this.bindFixed(FLAGS_B, this.#frame.flagsB);
     const { program } = flagsAreDead ? translatable.withoutFlags : translatable;
+    this.#known.clear();
+    if (this.#frame.isSettled) {
+      for (const each of program.statements) if (readsMxcsr(each)) this.#known.set(each.local.id, SETTLED);
+    }
     this.lowerStatements(program.statements);
     this.releaseLocals();
   }
@@ -155,7 +171,17 @@ export class RegionLowering extends ProgramLowering {
     this.code.set(local);
   }
 
+  protected override knownCondition(condition: Node): boolean | undefined {
+    if (this.#known.size === 0) return undefined;
+    const { mask, value } = knownBits(condition, this.#known);
+    return mask === -1 ? value !== 0 : undefined;
+  }
+
   protected readField(address: number, bytes: 4 | 8): void {
+    if (address === FIELDS.mxcsr.address) {
+      this.code.get(this.#frame.mxcsr!);
+      return;
+    }
     this.code.i32(0).load(bytes === 4 ? 'i32' : 'i64', bytes * 8, address);
   }
 

@@ -1,5 +1,6 @@
 import { fuse } from '../interpreter/fusion.ts';
 import type { VariantTable } from '../interpreter/variants.ts';
+import { FIELDS } from '../layout.ts';
 import { Context } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
 import type { Program, Statement } from '../semantics/nodes.ts';
@@ -30,6 +31,10 @@ const NEVER = new Set<Statement['kind']>(['bulk', 'restart']);
 const WRITES = new Set<Statement['kind']>(['writeRegister', 'writeVector', 'writeField', 'setFlags']);
 const EXITS = new Set<Statement['kind']>(['load', 'raise', 'leave']);
 
+/** Regions may rely on MXCSR: see RegionFrame. */
+const changesMxcsr = (statement: Statement): boolean =>
+  statement.kind === 'writeField' && statement.address === FIELDS.mxcsr.address;
+
 /** What translation must know of a list of statements. */
 class Survey {
   translatable = true;
@@ -40,7 +45,7 @@ class Survey {
   visit(statements: readonly Statement[]): void {
     for (const statement of statements) {
       const { kind } = statement;
-      if (NEVER.has(kind)) this.translatable = false;
+      if (NEVER.has(kind) || changesMxcsr(statement)) this.translatable = false;
       // An instruction that has begun to change the state cannot be left to the interpreter any more.
       const mayExit =
         EXITS.has(kind) || (kind === 'store' && statement.kind === 'store' && statement.place === undefined);
