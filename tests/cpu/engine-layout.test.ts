@@ -19,6 +19,7 @@ it('gives every part of the CPU block bytes of its own', () => {
     ['branch record', layout.BRANCH_RECORD, 64],
     ['tlbs', layout.tlbReadAddress(0), 2 * layout.MMU_INDEXES * layout.TLB_BYTES],
     ['empty tlb', layout.TLB_EMPTY, layout.TLB_BYTES],
+    ['spans', layout.tlbReadAddress(0) + layout.SPAN_OFFSET, (2 * layout.MMU_INDEXES + 1) * layout.TLB_BYTES],
     ['jump cache', layout.JUMP_CACHE, layout.JUMP_CACHE_ENTRIES * layout.JUMP_CACHE_ENTRY_BYTES],
   ];
   parts.sort((a, b) => a[1] - b[1]);
@@ -26,4 +27,8 @@ it('gives every part of the CPU block bytes of its own', () => {
     const [next, nextStart] = parts[index + 1]!;
     expect(start + bytes, `${name} runs into ${next}`).toBeLessThanOrEqual(nextStart);
   }
+});
+
+it('keeps the spans and their status beside each TLB within the room of a TLB', () => {
+  expect(layout.SPAN_STATUS + 4 - layout.SPAN_OFFSET).toBeLessThanOrEqual(layout.TLB_BYTES);
 });

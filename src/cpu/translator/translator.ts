@@ -18,19 +18,35 @@ export interface TranslatorOptions {
   readonly regionLimit: number;
   /** Regions compiled as one module. */
   readonly batch: number;
+  /** Bytes of WebAssembly that may be kept; beyond it the oldest half goes. */
+  readonly capacity: number;
 }
 
-export const DEFAULT_TRANSLATOR: TranslatorOptions = { threshold: 3, regionLimit: REGION_LIMIT, batch: 16 };
+export const DEFAULT_TRANSLATOR: TranslatorOptions = {
+  threshold: 3,
+  regionLimit: REGION_LIMIT,
+  batch: 16,
+  capacity: 8 << 20,
+};
 
 /** Samples after which a batch is compiled though it is not full. */
 const PATIENCE = 24;
 /** A page whose translations were dropped so often is left to the interpreter: it holds code that keeps changing. */
 const DROP_LIMIT = 16;
+/** Places of which anything is remembered. */
+const SAMPLE_LIMIT = 65536;
 const MEMORY_PAGES = 65536;
 
 interface Installed {
   readonly region: Region;
   readonly slot: number;
+  readonly module: CompiledModule;
+}
+
+/** What was compiled at once. The host frees its code when the last region is gone. */
+interface CompiledModule {
+  readonly bytes: number;
+  readonly installed: Set<Installed>;
 }
 
 /** A way out of translated code, and how often it was taken. */
@@ -48,7 +64,12 @@ export interface TranslatorStatistics {
   regions: number;
   modules: number;
   instructions: number;
+  /** Regions whose code has changed. */
   dropped: number;
+  /** Regions that made room for others. */
+  evicted: number;
+  /** Size of the modules kept now. */
+  bytes: number;
 }
 
 /**
@@ -57,7 +78,14 @@ export interface TranslatorStatistics {
  * code of its page changes, the record gets its own handler back.
  */
 export class Translator {
-  readonly statistics: TranslatorStatistics = { regions: 0, modules: 0, instructions: 0, dropped: 0 };
+  readonly statistics: TranslatorStatistics = {
+    regions: 0,
+    modules: 0,
+    instructions: 0,
+    dropped: 0,
+    evicted: 0,
+    bytes: 0,
+  };
   readonly options: TranslatorOptions;
   readonly #state: CpuState;
   readonly #spans: Spans;
@@ -73,6 +101,8 @@ export class Translator {
   /** By every page that a region has code of. */
   readonly #installed = new Map<CodePage, Set<Installed>>();
   readonly #drops = new Map<number, number>();
+  /** Oldest first. */
+  readonly #modules = new Set<CompiledModule>();
   #queue: Region[] = [];
   #waited = 0;
 
@@ -103,6 +133,7 @@ export class Translator {
   sample(page: CodePage, record: number): void {
     if (this.#queue.length > 0 && ++this.#waited >= PATIENCE) this.#compile();
     if ((page.mode & MODE.code64) === 0 || this.#refused.has(record) || this.#isKnown(record)) return;
+    if (this.#samples.size >= SAMPLE_LIMIT) this.#samples.clear();
     const count = (this.#samples.get(record) ?? 0) + 1;
     this.#samples.set(record, count);
     if (count < this.options.threshold) return;
@@ -143,10 +174,10 @@ export class Translator {
   }
 
   #enqueue(page: CodePage, record: number): void {
-    const full = this.#usedSlots - this.#freeSlots.length + this.#queue.length >= R.REGION.slots;
-    if (full || (this.#drops.get(page.physicalPage) ?? 0) >= DROP_LIMIT) return;
+    if ((this.#drops.get(page.physicalPage) ?? 0) >= DROP_LIMIT) return;
     const region = this.#shape(page, record);
     if (region === undefined) {
+      if (this.#refused.size >= SAMPLE_LIMIT) this.#refused.clear();
       this.#refused.add(record);
       return;
     }
@@ -177,6 +208,7 @@ export class Translator {
   #compile(): void {
     const regions = this.#queue;
     this.#queue = [];
+    this.#makeRoom(regions.length);
     this.#waited = 0;
     const module = new ModuleBuilder();
     const allocateSpan = () => this.#spans.allocate();
@@ -192,19 +224,35 @@ export class Translator {
     const env = { ...this.#exports, memory: this.#state.memory };
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env });
     this.statistics.modules++;
+    this.statistics.bytes += bytes.length;
+    const compiled: CompiledModule = { bytes: bytes.length, installed: new Set() };
+    this.#modules.add(compiled);
     regions.forEach((region, number) => {
-      this.#install(region, exports[`region${number}`]);
+      this.#install(region, exports[`region${number}`], compiled);
     });
   }
 
-  #install(region: Region, code: WebAssembly.ExportValue | undefined): void {
+  /** Gives up the oldest modules when the capacity or the slots are used up, until half of each is free. */
+  #makeRoom(regions: number): void {
+    const { capacity } = this.options;
+    const slots = () => this.#usedSlots - this.#freeSlots.length + regions;
+    if (this.statistics.bytes < capacity && slots() <= R.REGION.slots) return;
+    for (const { installed } of this.#modules) {
+      if (this.statistics.bytes <= capacity / 2 && slots() <= R.REGION.slots / 2) return;
+      this.statistics.evicted += installed.size;
+      for (const each of installed) this.#remove(each);
+    }
+  }
+
+  #install(region: Region, code: WebAssembly.ExportValue | undefined, module: CompiledModule): void {
     const slot = this.#freeSlots.pop() ?? this.#usedSlots++;
     this.#table.set(this.#firstSlot + slot, code);
     const words = this.#state.i32;
     const handler = words[(region.entry + R.HANDLER) >> 2]!;
     words[(region.entry + R.SCALE) >> 2]! |= (handler << R.REGION.handlerShift) | (slot << R.REGION.slotShift);
     words[(region.entry + R.HANDLER) >> 2] = R.PSEUDO.region;
-    const installed = { region, slot };
+    const installed: Installed = { region, slot, module };
+    module.installed.add(installed);
     for (const page of region.pages) {
       const others = this.#installed.get(page) ?? new Set();
       this.#installed.set(page, others.add(installed));
@@ -227,7 +275,7 @@ export class Translator {
 
   /** Gives the region's head its own handler back. */
   #remove(installed: Installed): void {
-    const { region, slot } = installed;
+    const { region, slot, module } = installed;
     const words = this.#state.i32;
     const scale = words[(region.entry + R.SCALE) >> 2]!;
     if (this.#isHead(region.entry)) {
@@ -236,6 +284,10 @@ export class Translator {
     words[(region.entry + R.SCALE) >> 2] = scale & ((1 << R.REGION.handlerShift) - 1);
     this.#release(slot);
     for (const page of region.pages) this.#installed.get(page)?.delete(installed);
+    module.installed.delete(installed);
+    if (module.installed.size > 0) return;
+    this.#modules.delete(module);
+    this.statistics.bytes -= module.bytes;
   }
 
   #release(slot: number): void {
@@ -248,6 +300,8 @@ export class Translator {
     const all = new Set([...this.#installed.values()].flatMap((installed) => [...installed]));
     for (const { slot } of all) this.#release(slot);
     this.#installed.clear();
+    this.#modules.clear();
+    this.statistics.bytes = 0;
     this.#samples.clear();
     this.#refused.clear();
     this.#drops.clear();
