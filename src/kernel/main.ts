@@ -1,14 +1,8 @@
 /** The order in which the kernel comes up. */
-import { addressOf, array, assert, bytes, linkerSymbol, mem, phys, type u32, u64, type VirtAddr, virt } from '#dialect';
+import { assert, linkerSymbol, phys, type u32, u64 } from '#dialect';
 import { bootModuleSize, bootModuleStart, Protocol, readBootInformation } from './boot/boot-information.ts';
-import {
-  initWord,
-  initWordCount,
-  isScheduleSeeded,
-  MOST_INIT_WORDS,
-  scheduleDepthNumber,
-  scheduleSeedNumber,
-} from './boot/command-line.ts';
+import { isScheduleSeeded, scheduleDepthNumber, scheduleSeedNumber } from './boot/command-line.ts';
+import { startFirstProcesses } from './boot/first-processes.ts';
 import { print } from './console/print.ts';
 import { enableSerialInterrupt, initializeSerial } from './console/serial.ts';
 import { openTerminal } from './console/terminal.ts';
@@ -17,7 +11,6 @@ import { setInitramfs } from './initramfs/cpio.ts';
 import { freeFrameCount, openFrames, reserveRange, resetFrames } from './memory/frames.ts';
 import { initializeKernelSpace } from './memory/kernel-space.ts';
 import { directMap, KERNEL_BASE } from './memory/layout.ts';
-import { createInitProcess } from './process/creation.ts';
 import { clearBootCurrent, getThreadTid, setBootCurrent } from './process/mod.ts';
 import { calibrateClocks, NANOSECONDS, setRealTime, startTicking, tscFrequency } from './processor/clock.ts';
 import { readCalendarClock } from './processor/cmos-clock.ts';
@@ -26,7 +19,6 @@ import { routeSerialInterrupt } from './processor/io-apic.ts';
 import { initializeLocalApic } from './processor/local-apic.ts';
 import { initializePerCpu } from './processor/per-cpu.ts';
 import { maskLegacyInterrupts } from './processor/pic8259.ts';
-import { powerOff } from './processor/power.ts';
 import { initializeSegments } from './processor/segments.ts';
 import { initializeTraps } from './processor/traps.ts';
 import { exploreSchedules } from './sched/exploration.ts';
@@ -37,11 +29,6 @@ export { multibootEntry, pvhEntry } from './boot/entry.boot.ts';
 export { onPanic } from './console/panic.ts';
 
 const MIB_FRAMES = 256n;
-/** What runs when the command line names no program. */
-const defaultInit = bytes('/bin/init\0');
-/** Status of a machine whose first program could not be started. */
-const NO_INIT_STATUS = 126;
-const initPointers = array(u64, MOST_INIT_WORDS + 1);
 
 /** Called once, by the boot code, on the boot stack with interrupts off. Becomes the idle thread. */
 export function kernelMain(protocol: u32, information: u64): never {
@@ -97,30 +84,12 @@ function initializeInterrupts(): void {
   print`[CLOCK] TSC ${u64(tscFrequency() / 1_000_000n)} MHz\n`;
 }
 
-/**
- * Makes init from the command line's words, or from the default path; without one there is nothing to run. Until the
- * scheduler has a current thread the kernel acts for init.
- */
+/** Until the scheduler has a current thread the kernel acts for init. */
 function startFirstProgram(): void {
   print`[BOOTSTRAP] Stage 4: Processes\n`;
-  const words = initWordCount();
-  let path = virt(addressOf(defaultInit));
-  for (let index: u32 = 0; index < words; index++) initPointers[index] = initWord(index);
-  if (words > 0) path = initWord(0);
-  else initPointers[0] = path;
-  const created = createInitProcess(path, lengthOf(path), addressOf(initPointers));
-  if (created.ok) {
-    setBootCurrent(created.value.pid, created.value.pid);
-    openTerminal(created.value, false);
-    print`[PROCESS] Created init process with PID ${getThreadTid()}\n`;
-    return;
-  }
-  print`[PROCESS] init could not be started: error ${created.error}\n`;
-  powerOff(NO_INIT_STATUS);
-}
-
-function lengthOf(text: VirtAddr): u64 {
-  let length: u64 = 0n;
-  while (mem.load8(virt(text + length)) !== 0) length = u64(length + 1n);
-  return length;
+  const started = startFirstProcesses();
+  assert(started.ok, 'there is no memory for the first processes');
+  setBootCurrent(started.value.pid, started.value.pid);
+  openTerminal(started.value, false);
+  print`[PROCESS] Created init process with PID ${getThreadTid()}\n`;
 }

@@ -18,12 +18,23 @@ export class ThreadEnded extends Error {}
 const BLOCKED = 3;
 const ENDED = 4;
 const MOST_TURNS = 2000;
+/** CallState.QUEUED. */
+const QUEUED = 1;
+/** The machine that threads were last adopted by. */
+let adopter: FakeMachine | null = null;
 let away: (() => void) | null = null;
 let isAway = false;
 
 /** What the rest of the system does while the running thread is switched away from, the next time it is. */
 export function whileAway(action: () => void): void {
   away = action;
+}
+
+let server: (() => void) | null = null;
+
+/** What answers the calls that threads wait in, whenever one does. */
+export function playServer(action: (() => void) | null): void {
+  server = action;
 }
 
 /**
@@ -36,6 +47,7 @@ export function fakeSwitch(): object {
     beginThread: () => undefined,
     returnToUser: () => undefined,
     prepareFirstSwitch: () => undefined,
+    prepareKernelStart: () => undefined,
     switchTo: (from: Thread) => {
       if (from.state.load() === ENDED) {
         scheduler.finishSwitch();
@@ -44,12 +56,14 @@ export function fakeSwitch(): object {
       if (isAway || from.state.load() !== BLOCKED) return;
       isAway = true;
       try {
+        while (away === null && server !== null && from.call.state === QUEUED) server();
         away?.();
         away = null;
         for (let turns = 0; scheduler.runningThread() !== from && turns < MOST_TURNS; turns++) giveWay();
       } finally {
         isAway = false;
       }
+      if (from.process !== null) readopt(from);
     },
   };
 }
@@ -111,8 +125,13 @@ function run(machine: FakeMachine, thread: Thread): void {
   adopt(machine, thread);
 }
 
+function readopt(thread: Thread): void {
+  if (adopter !== null) adopt(adopter, thread);
+}
+
 /** Has user addresses mean the thread's. */
 export function adopt(machine: FakeMachine, thread: Thread): void {
+  adopter = machine;
   machine.space = thread.process!.addressSpace;
   machine.cr3 = machine.space!.root;
 }

@@ -2,7 +2,6 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { mem, virt } from '../../src/compiler/library/index.ts';
 import { VerdigrisCall } from '../../src/kernel/abi/calls.ts';
 import { initializeTermios } from '../../src/kernel/console/termios.ts';
-import { setInitramfs } from '../../src/kernel/initramfs/cpio.ts';
 import { addressSpaceCount } from '../../src/kernel/memory/address-space.ts';
 import { allocateFrame, freeFrameCount, releaseFrame } from '../../src/kernel/memory/frames.ts';
 import { idleKernelStackCount } from '../../src/kernel/memory/kernel-stacks.ts';
@@ -12,10 +11,10 @@ import { findThread, type Thread, ThreadState, threadCount } from '../../src/ker
 import { frameBelow, TrapFrame } from '../../src/kernel/processor/trap-frame.ts';
 import { dispatchSystemCall } from '../../src/kernel/syscall/dispatch.ts';
 import { SystemCall } from '../../src/kernel/syscall/numbers.ts';
-import { archive } from '../system/images.ts';
 import { program } from './elf-program.ts';
 import { type FakeMachine, startMachine, unwrap } from './fake-machine.ts';
 import { adopt, type Running, startProcess, switchTo, ThreadEnded, whileAway } from './fake-switch.ts';
+import { filesAnswer, PlayedServer } from './played-server.ts';
 
 vi.mock('../../src/kernel/sched/switch.ts', async () =>
   (await vi.importActual<typeof import('./fake-switch.ts')>('./fake-switch.ts')).fakeSwitch(),
@@ -37,11 +36,11 @@ const ENOSYS = -38n;
 
 /** Addresses that no program may pass: the null page, a hole, the kernel's, and one that wraps. */
 const BAD = [8n, 0x1234_5678_0000n, 0xffff_8000_0000_0000n, 0xffff_ffff_ffff_fff8n];
-const INITRAMFS_AT = 0xffff_9000_0000_0000n;
 const SIGCHLD = 17n;
 
 let machine: FakeMachine;
 let init: Running;
+let server: PlayedServer;
 let current: Thread;
 /** A page that the running program may read and write. */
 let page: bigint;
@@ -339,20 +338,29 @@ describe('threads', () => {
 
 describe('execve', () => {
   beforeAll(() => {
-    const files = archive({
-      'bin/program': program({ entry: 0x40_1000n, segments: [{ address: 0x40_1000n, bytes: Buffer.from('code') }] }),
-      'bin/text': Buffer.from('#'),
-    });
-    for (const [index, byte] of files.entries()) mem.store8(virt(INITRAMFS_AT + BigInt(index)), byte as never);
-    setInitramfs(virt(INITRAMFS_AT), BigInt(files.length) as never);
+    const text = { address: 0x40_1000n, bytes: Buffer.from('code') };
+    const files = {
+      '/bin/program': program({ entry: 0x40_1000n, segments: [text] }),
+      '/bin/text': Buffer.from('#'),
+      '/bin': null,
+    };
+    server = new PlayedServer(machine, init.thread, filesAnswer(files));
+    server.giveRoot(init.process);
+    become(init.thread);
   });
 
   it('says why it cannot, and changes nothing', () => {
+    const attempt = (): bigint[] => {
+      const results = ['/bin/none', '/bin/text', '/bin', ''].map((path) =>
+        call(SystemCall.execve, store(page, path), 0, 0),
+      );
+      server.hearOfCloses();
+      become(init.thread);
+      return results;
+    };
+    attempt();
     const before = count();
-    const results = ['/bin/none', '/bin/text', '/bin', ''].map((path) =>
-      call(SystemCall.execve, store(page, path), 0, 0),
-    );
-    expect(results).toEqual([ENOENT, ENOEXEC, EACCES, ENOENT]);
+    expect(attempt()).toEqual([ENOENT, ENOEXEC, EACCES, ENOENT]);
     expect(count()).toEqual(before);
   });
 

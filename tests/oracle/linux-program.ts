@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { boot } from '../../src/index.ts';
-import { archive, kernelImage } from '../system/images.ts';
+import { bootArchive, kernelImage } from '../system/images.ts';
 
 const sources = resolve(import.meta.dirname, '../system/programs');
 const folder = mkdtempSync(join(tmpdir(), 'verdigris-linux-'));
@@ -54,7 +54,7 @@ export function onLinux(program: string): Outcome {
 
 /** Runs it as the first process of our kernel. Lines of the kernel's own log begin with a bracket. */
 export async function onVerdigris(program: string): Promise<Outcome> {
-  const initrd = archive({ 'bin/program': readFileSync(program) });
+  const initrd = bootArchive({ 'bin/program': readFileSync(program) });
   const machine = await boot(kernelImage(), { initrd, commandLine: 'init=/bin/program one two' });
   machine.serial.type(END_OF_INPUT);
   const stop = machine.runSync({ maxInstructions: LIMIT });

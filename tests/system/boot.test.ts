@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { boot, type Machine, type MachineOptions, type Stop, serial } from '../../src/index.ts';
-import { archive, initramfs, kernelImage } from './images.ts';
+import { archive, bootArchive, initramfs, kernelImage } from './images.ts';
 
 let kernel: Uint8Array;
 let programs: Uint8Array;
@@ -37,12 +37,13 @@ describe('the compiled kernel on our machine', () => {
     const { text } = await run('');
     const threads = behind(text, '  TID   PID S PRIORITY  TICKS').split('\n').slice(0, 5);
     expect(threads.map((line) => line.trim().split(/\s+/).slice(0, 3))).toEqual(
-      [1, 2, 3, 4, 5].map((tid) => [String(tid), '1', 'R']),
+      [1, 3, 4, 5, 6].map((tid) => [String(tid), '1', 'R']),
     );
-    const processes = behind(text, '  PID  PPID S THREADS PAGES NAME').split('\n').slice(0, 2);
+    const processes = behind(text, '  PID  PPID S THREADS PAGES NAME').split('\n').slice(0, 3);
     expect(processes.map((line) => line.trim().split(/\s+/))).toEqual([
       ['1', '0', 'R', '1', expect.any(String), 'init'],
-      ['9', '1', 'R', '1', expect.any(String), 'init'],
+      ['2', '0', 'S', '1', expect.any(String), 'file-server'],
+      ['10', '1', 'R', '1', expect.any(String), 'init'],
     ]);
   });
 
@@ -78,11 +79,23 @@ describe('init= on the command line', () => {
   });
 
   it('says in one line why a program cannot be started', async () => {
-    const damaged = archive({ 'bin/text': Buffer.from('not a program'), 'bin/empty': new Uint8Array(0) });
+    const damaged = bootArchive({ 'bin/text': Buffer.from('not a program'), 'bin/empty': new Uint8Array(0) });
     const cases = { '/bin/none': 2, '/bin/text': 8, '/bin/empty': 8, '/bin': 13 };
     for (const [path, error] of Object.entries(cases)) {
       const { stop, text } = await run(`init=${path}`, { initrd: damaged });
       expect(text).toContain(`[PROCESS] init could not be started: error ${error}\n`);
+      expect(stop).toEqual({ reason: 'power-off', status: 126 });
+    }
+  });
+
+  it('says so when there is no file server, or none that starts', async () => {
+    const damaged = { 'sbin/file-server': Buffer.from('not a program') };
+    for (const [files, error] of [
+      [{}, 2],
+      [damaged, 8],
+    ] as const) {
+      const { stop, text } = await run('', { initrd: archive(files) });
+      expect(text).toContain(`[PROCESS] the initramfs has no file server that can be started: error ${error}\n`);
       expect(stop).toEqual({ reason: 'power-off', status: 126 });
     }
   });
@@ -122,7 +135,7 @@ describe('the shell', () => {
   it('echoes, edits, runs programs and reports their ends', async () => {
     const type = await session();
     expect(await type('help')).toContain('run PROGRAM [ARG] [&]');
-    expect(await type('run hello a b')).toContain('hello from process 2 a b\nstatus 7\n');
+    expect(await type('run hello a b')).toContain('hello from process 3 a b\nstatus 7\n');
     expect(await type('run fault divide')).toContain('killed by signal 8\n');
     expect(await type('runx\x7f nothing')).toContain('nothing: error 2\nstatus 127\n');
     expect(await type('bogus')).toContain('bogus: no such command');
@@ -131,15 +144,15 @@ describe('the shell', () => {
 
   it('lists, signals and reaps what runs in the background', async () => {
     const type = await session();
-    expect(await type('run sleep 3600000 &')).toContain('[2]\n');
-    expect(await type('ps')).toMatch(/2 +1 S +1 +\d+ sleep\n/);
-    expect(await type('threads 2')).toMatch(/2 +2 S/);
-    expect(await type('kill -19 2')).not.toContain('error');
-    expect(await type('ps')).toMatch(/2 +1 T +1 +\d+ sleep\n/);
-    expect(await type('kill 2')).not.toContain('error');
-    expect(await type('kill -18 2')).toContain('[2] ended, status 15\n');
+    expect(await type('run sleep 3600000 &')).toContain('[3]\n');
+    expect(await type('ps')).toMatch(/3 +1 S +1 +\d+ sleep\n/);
+    expect(await type('threads 3')).toMatch(/3 +3 S/);
+    expect(await type('kill -19 3')).not.toContain('error');
+    expect(await type('ps')).toMatch(/3 +1 T +1 +\d+ sleep\n/);
+    expect(await type('kill 3')).not.toContain('error');
+    expect(await type('kill -18 3')).toContain('[3] ended, status 15\n');
     expect(await type('ps')).not.toContain('sleep');
-    expect(await type('kill 2')).toContain('kill: error 3\n');
+    expect(await type('kill 3')).toContain('kill: error 3\n');
     expect(await type('exit 9')).toContain('{"reason":"power-off","status":9}');
   });
 });

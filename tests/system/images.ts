@@ -70,9 +70,13 @@ export function archive(files: Readonly<Record<string, Uint8Array>>): Uint8Array
 
 const programs = ['init', 'sh', 'hello', 'primes', 'sleep', 'fault'] as const;
 
+/** An archive with the file server, without which nothing starts, and other executables. */
+export function bootArchive(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
+  return archive({ 'sbin/file-server': image('src/user/servers/file-server/main.ts', 'user'), ...files });
+}
+
 /** The initramfs with our own programs below /bin, and whatever else a test wants there. */
 export function initramfs(extra: Readonly<Record<string, Uint8Array>> = {}): Uint8Array {
   const own = programs.map((name) => [`bin/${name}`, image(`src/user/${name}.ts`, 'user')] as const);
-  const servers = { 'sbin/file-server': image('src/user/servers/file-server/main.ts', 'user') };
-  return archive({ ...Object.fromEntries(own), ...servers, ...extra });
+  return bootArchive({ ...Object.fromEntries(own), ...extra });
 }

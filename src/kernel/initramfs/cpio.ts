@@ -32,6 +32,14 @@ export function setInitramfs(start: VirtAddr, length: u64): void {
   archiveBytes = length;
 }
 
+export function initramfsStart(): VirtAddr {
+  return archive;
+}
+
+export function initramfsSize(): u64 {
+  return archiveBytes;
+}
+
 /** One of the header's eight-digit numbers; EINVAL for anything but hexadecimal digits. */
 function readField(header: VirtAddr, offset: u64): Result<u32> {
   let value: u32 = 0;

@@ -1,6 +1,7 @@
 /** One synchronous call in progress. Every thread has room for one, so that calling needs no memory. */
 import { array, type u32, u64 } from '#dialect';
 import { IpcTransfer, MESSAGE_WORDS } from '../abi/ipc.ts';
+import type { AddressSpace } from '../memory/address-space.ts';
 import type { Process } from '../process/pcb.ts';
 import type { Thread } from '../process/thread.ts';
 import type { OpenFile } from './open-file.ts';
@@ -9,11 +10,13 @@ import type { OpenFile } from './open-file.ts';
 export const CallState = { IDLE: 0, QUEUED: 1, SERVED: 2, ANSWERED: 3 } as const;
 export type CallState = (typeof CallState)[keyof typeof CallState];
 
-/** Bytes that the other side may copy: of the caller's memory, or of the kernel's. */
+/** Bytes that the other side may copy: of the caller's memory, of a program's in the making, or of the kernel's. */
 export class CallBuffer {
   address: u64 = 0n;
   size: u64 = 0n;
   isKernel: boolean = false;
+  /** The space that is filled, whatever protection its pages have. */
+  space: AddressSpace | null = null;
 }
 
 export class IpcCall {
@@ -58,6 +61,7 @@ function setBuffer(buffer: CallBuffer, address: u64, size: u64, isKernel: boolea
   buffer.address = address;
   buffer.size = size;
   buffer.isKernel = isKernel;
+  buffer.space = null;
 }
 
 /** Memory of the caller's that the server may read; `part` 1 follows part 0. */
@@ -76,6 +80,12 @@ export function setKernelInput(call: IpcCall, part: u32, address: u64, size: u64
 
 export function setKernelOutput(call: IpcCall, address: u64, size: u64): void {
   setBuffer(call.outputs[0]!, address, size, true);
+}
+
+/** User memory of a space that a program is being loaded into. */
+export function setSpaceOutput(call: IpcCall, space: AddressSpace, address: u64, size: u64): void {
+  setBuffer(call.outputs[0]!, address, size, false);
+  call.outputs[0]!.space = space;
 }
 
 export function inputSize(call: IpcCall): u64 {

@@ -1,10 +1,23 @@
 /** The server's side of calls: receiving, copying the caller's buffers, replying. */
-import { addressOf, Errno, embed, err, ok, type Result, u32, u64, userPtr, type VirtAddr, virt } from '#dialect';
+import {
+  addressOf,
+  Errno,
+  embed,
+  err,
+  ok,
+  type PhysAddr,
+  type Result,
+  u32,
+  u64,
+  userPtr,
+  type VirtAddr,
+  virt,
+} from '#dialect';
 import { IpcOperation, IpcReply, IpcRequest, IpcTransfer, MESSAGE_WORDS } from '../abi/ipc.ts';
 import type { AddressSpace } from '../memory/address-space.ts';
 import { directMap, lesser, PAGE_OFFSET_MASK, PAGE_SIZE, pageFloor } from '../memory/layout.ts';
 import { copyIn, copyOut } from '../memory/user-copy.ts';
-import { Access, resolvePage } from '../memory/user-pages.ts';
+import { Access, resolvePage, writableFrame } from '../memory/user-pages.ts';
 import type { Process } from '../process/pcb.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
 import { finishWaiting, prepareToWait } from '../process/sync.ts';
@@ -244,7 +257,7 @@ function transfer(
     if (!buffer.isKernel) {
       const inPage = u64(address & PAGE_OFFSET_MASK);
       part = lesser(part, u64(PAGE_SIZE - inPage));
-      const frame = resolvePage(space, pageFloor(address), isOutput ? Access.WRITE : Access.READ);
+      const frame = pageOf(space, buffer, pageFloor(address), isOutput);
       if (!frame.ok) return err(Errno.EFAULT);
       place = virt(directMap(frame.value) + inPage);
     }
@@ -254,6 +267,11 @@ function transfer(
     done = u64(done + part);
   }
   return ok();
+}
+
+function pageOf(space: AddressSpace, buffer: CallBuffer, page: u64, isOutput: boolean): Result<PhysAddr> {
+  if (buffer.space !== null) return writableFrame(buffer.space, page);
+  return resolvePage(space, page, isOutput ? Access.WRITE : Access.READ);
 }
 
 /** The endpoint that a descriptor of the running process may receive on; EBADF: none. */

@@ -172,6 +172,12 @@ export function shareFrame(address: PhysAddr): void {
   entry.references = u32(entry.references + 1);
 }
 
+/** Counts a mapping of a frame that was reserved at boot: it stays reserved when that is gone. */
+export function shareReservedFrame(address: PhysAddr): void {
+  const entry = FrameRecord.at(recordAddress(frameNumber(address)));
+  entry.references = 2;
+}
+
 /** One owner or mapping less; the last one frees the frame. */
 export function releaseFrame(address: PhysAddr): void {
   const number = frameNumber(address);

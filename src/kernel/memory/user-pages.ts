@@ -174,7 +174,7 @@ export function writeToSpace(space: AddressSpace, address: u64, source: VirtAddr
 }
 
 /** The frame of a page that the kernel is about to fill, whatever protection the program itself gets. */
-function writableFrame(space: AddressSpace, address: u64): Result<PhysAddr> {
+export function writableFrame(space: AddressSpace, address: u64): Result<PhysAddr> {
   const area = areaAt(space.areas, address);
   if (area === null) return err(Errno.EFAULT);
   const place = findEntry(space.root, address);

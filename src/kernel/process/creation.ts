@@ -2,7 +2,7 @@
 import {
   array,
   cpu,
-  Errno,
+  type Errno,
   err,
   type FixedArray,
   mem,
@@ -15,7 +15,7 @@ import {
   virt,
 } from '#dialect';
 import { NAME_LENGTH } from '../abi/process.ts';
-import { findFile, foundFile, isFoundExecutable, isFoundRegular } from '../initramfs/cpio.ts';
+import { openProgram, sizeOfFile } from '../ipc/kernel-files.ts';
 import {
   changeProgramFiles,
   createProcessFiles,
@@ -23,28 +23,33 @@ import {
   releaseProcessFiles,
   unshareDescriptors,
 } from '../ipc/process-files.ts';
+import { releaseFile } from '../ipc/release.ts';
 import {
   type AddressSpace,
   createAddressSpace,
   loadAddressSpace,
   releaseAddressSpace,
 } from '../memory/address-space.ts';
+import { allocateFrame, releaseFrame } from '../memory/frames.ts';
 import { fpuAreaOf } from '../memory/kernel-stacks.ts';
+import { directMap } from '../memory/layout.ts';
 import { Msr } from '../processor/msr.ts';
 import { frameBelow, initializeFrame } from '../processor/trap-frame.ts';
-import { runningThread, sleep, startThread } from '../sched/scheduler.ts';
-import { prepareFirstSwitch } from '../sched/switch.ts';
-import { type Credentials, saveIdentities } from './credentials.ts';
-import { argumentVector, buildStack, environmentVector, measureVector } from './exec-stack.ts';
+import { runningThread, sleep } from '../sched/scheduler.ts';
+import { prepareFirstSwitch, prepareKernelStart } from '../sched/switch.ts';
+import { saveIdentities } from './credentials.ts';
+import { releaseExecLock } from './exec-lock.ts';
+import { buildStack } from './exec-stack.ts';
 import { completeVfork, exitThread, killThread, leaveUserMemory } from './exit.ts';
 import { initializeLimits } from './limits.ts';
 import { checkProgram, LoadedProgram, loadProgram } from './loader.ts';
-import { changeProcessState, linkThread, type Process, ProcessState, reserveThread } from './pcb.ts';
+import { changeProcessState, linkThread, type Process, ProcessState, reserveThread, setName } from './pcb.ts';
 import { deletePosixTimers } from './posix-timers.ts';
+import { ProgramSource, readHeader } from './program-source.ts';
 import { isKilled, SIG_DFL, SIG_IGN, Signal } from './signal-delivery.ts';
 import { finishWaiting, prepareToWait } from './sync.ts';
 import { addProcess, allocPid, freeProcess, reserveProcess } from './table.ts';
-import { allocateThread, enterThread, freeThread, removeThread, type Thread } from './thread.ts';
+import { allocateThread, enterThread, removeThread, type Thread } from './thread.ts';
 
 /** Initial x87 control word and MXCSR: every exception masked, double extended and nearest (ABI 3.2.3). */
 const INITIAL_CONTROL_WORD = 0x37f;
@@ -66,21 +71,34 @@ export function resetFpuArea(thread: Thread): void {
 }
 
 /**
- * A complete address space for a program file: segments, stack, the measured argument and environment vectors.
- * ENOENT, EACCES, ENOEXEC, E2BIG, EFAULT, ENOMEM; nothing is left behind then.
+ * A complete address space for a program: segments, stack, the measured argument and environment vectors, `path` as the
+ * name it was called by. ENOEXEC, E2BIG, EFAULT, ENOMEM, or the server's error; nothing is left behind then.
  */
-function buildImage(credentials: Credentials, path: VirtAddr, pathLength: u64): Result<AddressSpace> {
-  const found = findFile(path, pathLength);
-  if (!found.ok) return err(found.error);
-  if (!isFoundRegular() || !isFoundExecutable()) return err(Errno.EACCES);
-  const image = foundFile.data;
-  const checked = checkProgram(image, foundFile.size);
+function buildImage(thread: Thread, source: ProgramSource, path: VirtAddr, pathLength: u64): Result<AddressSpace> {
+  const frame = allocateFrame();
+  if (!frame.ok) return err(frame.error);
+  const built = buildFromHeader(thread, source, directMap(frame.value), path, pathLength);
+  releaseFrame(frame.value);
+  return built;
+}
+
+/** The same with a page at `header` to hold the program's beginning. */
+function buildFromHeader(
+  thread: Thread,
+  source: ProgramSource,
+  header: VirtAddr,
+  path: VirtAddr,
+  pathLength: u64,
+): Result<AddressSpace> {
+  const length = readHeader(thread, source, header);
+  if (!length.ok) return err(length.error);
+  const checked = checkProgram(header, length.value, source.size);
   if (!checked.ok) return err(checked.error);
   const space = createAddressSpace();
   if (!space.ok) return space;
-  const loaded = loadProgram(space.value, image, program);
+  const loaded = loadProgram(thread, space.value, header, source, program);
   if (!loaded.ok) return abandon(space.value, loaded.error);
-  const stack = buildStack(space.value, program, credentials, path, pathLength);
+  const stack = buildStack(space.value, program, thread.process!.credentials, path, pathLength);
   if (!stack.ok) return abandon(space.value, stack.error);
   initialStack = stack.value;
   return space;
@@ -105,14 +123,10 @@ function nameAfter(name: FixedArray<u8>, path: VirtAddr, length: u64): void {
 }
 
 /**
- * Makes the first process from a program file and kernel-held argument pointers (null-terminated) and starts it.
- * Errors as for execve, and nothing is left behind.
+ * A process without a program: the terminal as its files, an empty address space, and one thread, not started, that calls
+ * `body` in the kernel, which has to give it a program. EAGAIN, ENOMEM: nothing has been made.
  */
-export function createInitProcess(path: VirtAddr, pathLength: u64, pointers: u64): Result<Process> {
-  const measured = measureVector(argumentVector, pointers, true);
-  if (!measured.ok) return err(measured.error);
-  const empty = measureVector(environmentVector, 0n, true);
-  if (!empty.ok) return err(empty.error);
+export function createEmptyProcess(name: string, body: () => void): Result<Process> {
   const reserved = reserveProcess();
   if (!reserved.ok) return reserved;
   const process = reserved.value;
@@ -121,33 +135,32 @@ export function createInitProcess(path: VirtAddr, pathLength: u64, pointers: u64
     freeProcess(process);
     return err(opened.error);
   }
-  const thread = makeMainThread(process);
-  if (!thread.ok) {
-    releaseProcessFiles(process);
-    freeProcess(process);
-    return err(thread.error);
-  }
-  const space = buildImage(process.credentials, path, pathLength);
+  const space = createAddressSpace();
   if (!space.ok) {
-    freeThread(thread.value);
     releaseProcessFiles(process);
     freeProcess(process);
     return err(space.error);
+  }
+  const thread = makeMainThread(process);
+  if (!thread.ok) {
+    releaseAddressSpace(space.value);
+    releaseProcessFiles(process);
+    freeProcess(process);
+    return err(thread.error);
   }
   initializeLimits(process);
   process.addressSpace = space.value;
   process.pid = allocPid();
   process.pgid = process.pid;
   process.sid = process.pid;
-  nameAfter(process.name, path, pathLength);
-  nameAfter(thread.value.name, path, pathLength);
+  setName(process, name);
+  for (let index: u32 = 0; index < NAME_LENGTH; index++) thread.value.name[index] = process.name[index]!;
   thread.value.tid = process.pid;
-  initializeFrame(frameBelow(thread.value.kernelStack), program.entry, initialStack);
+  prepareKernelStart(thread.value, body);
   enterThread(thread.value);
   linkThread(process, thread.value);
   addProcess(process);
   changeProcessState(process, ProcessState.Creating, ProcessState.Alive);
-  startThread(thread.value);
   return ok(process);
 }
 
@@ -171,28 +184,56 @@ function makeMainThread(process: Process): Result<Thread> {
   return thread;
 }
 
+const source = new ProgramSource();
+
 /**
- * Replaces the running process's program. `path` is in kernel memory, the vectors have been measured. On success the
- * thread's frame starts the new program; on an error nothing has changed. May not return: another thread can end the
- * process while this one waits for the others to go.
+ * Replaces the running process's program by the one that a path in kernel memory names, under the exec lock, which is
+ * released. The vectors have been measured. On an error nothing has changed.
  */
 export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   const thread = runningThread()!;
+  const opened = openProgram(thread, path, pathLength);
+  if (!opened.ok) {
+    releaseExecLock(thread);
+    return err(opened.error);
+  }
+  const file = opened.value;
+  const size = sizeOfFile(thread, file);
+  if (!size.ok) {
+    releaseExecLock(thread);
+    releaseFile(file);
+    return err(size.error);
+  }
+  source.file = file;
+  source.size = size.value;
+  const executed = execSource(thread, source, path, pathLength);
+  if (!executed.ok) releaseFile(file);
+  return executed;
+}
+
+/**
+ * As `execProcess`, from a source. On success the source's file belongs to the process, and the thread's frame starts the new
+ * program. May not return: another thread can end the process while this one waits for the others to go.
+ */
+export function execSource(thread: Thread, from: ProgramSource, path: VirtAddr, pathLength: u64): Result<void> {
   const process = thread.process!;
-  const built = buildImage(process.credentials, path, pathLength);
-  if (!built.ok) return err(built.error);
-  const space = built.value;
+  const file = from.file;
+  const built = buildImage(thread, from, path, pathLength);
   const entry = program.entry;
   const stack = initialStack;
+  const name = array(u8, NAME_LENGTH);
+  nameAfter(name, path, pathLength);
+  releaseExecLock(thread);
+  if (!built.ok) return err(built.error);
+  const space = built.value;
   const unshared = unshareDescriptors(process);
   if (!unshared.ok) {
     releaseAddressSpace(space);
     return err(unshared.error);
   }
-  const name = array(u8, NAME_LENGTH);
-  nameAfter(name, path, pathLength);
   if (!stopOtherThreads(process, thread)) {
     releaseAddressSpace(space);
+    if (file !== null) releaseFile(file);
     exitThread(0);
   }
   takeLeadersPlace(process, thread);
@@ -201,7 +242,7 @@ export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   resetSignalHandlers(process);
   deletePosixTimers(process);
   saveIdentities(process.credentials);
-  changeProgramFiles(process, null);
+  changeProgramFiles(process, file);
   process.hasExecuted = true;
   process.exitSignal = Signal.SIGCHLD;
   for (let index: u32 = 0; index < NAME_LENGTH; index++) {

@@ -3,7 +3,8 @@ import { Errno, err, f16, f32, f64, ok, type Result, struct, u32, u64, type Virt
 import type { AddressSpace } from '../memory/address-space.ts';
 import { isRangeFree, linkArea, newArea, Protection } from '../memory/area.ts';
 import { greater, PAGE_OFFSET_MASK, pageCeiling, pageFloor, USER_END, USER_START } from '../memory/layout.ts';
-import { writeToSpace } from '../memory/user-pages.ts';
+import { type ProgramSource, readSegment } from './program-source.ts';
+import type { Thread } from './thread.ts';
 
 const ElfHeader = struct({
   magic: f32,
@@ -65,9 +66,12 @@ function headerAt(image: VirtAddr, index: u32): VirtAddr {
   return virt(image + header.programHeaders + u64(index) * u64(header.programHeaderSize));
 }
 
-/** ENOEXEC unless the image is a static ELF64 program for x86-64 whose every segment lies inside it and in user memory. */
-export function checkProgram(image: VirtAddr, size: u64): Result<void> {
-  if (size < u64(ElfHeader.size)) return err(Errno.ENOEXEC);
+/**
+ * ENOEXEC unless a file of `size` bytes that begins with the `loaded` bytes at `image` is a static ELF64 program for x86-64
+ * whose program headers are among those and whose every segment lies inside the file and in user memory.
+ */
+export function checkProgram(image: VirtAddr, loaded: u64, size: u64): Result<void> {
+  if (loaded < u64(ElfHeader.size)) return err(Errno.ENOEXEC);
   const header = ElfHeader.at(image);
   if (header.magic !== ELF_MAGIC || header.class.class !== CLASS_64) return err(Errno.ENOEXEC);
   if (header.class.data !== LITTLE_ENDIAN || header.machine !== X86_64) return err(Errno.ENOEXEC);
@@ -75,7 +79,7 @@ export function checkProgram(image: VirtAddr, size: u64): Result<void> {
   if (u32(header.programHeaderSize) !== ProgramHeader.size || header.programHeaderCount === 0)
     return err(Errno.ENOEXEC);
   const table = u64(u64(header.programHeaderCount) * u64(ProgramHeader.size));
-  if (!isInside(header.programHeaders, table, size)) return err(Errno.ENOEXEC);
+  if (!isInside(header.programHeaders, table, loaded)) return err(Errno.ENOEXEC);
   return checkSegments(image, size);
 }
 
@@ -111,8 +115,14 @@ function checkSegments(image: VirtAddr, size: u64): Result<void> {
   return hasEntry ? ok() : err(Errno.ENOEXEC);
 }
 
-/** Maps a checked image into an empty space; ENOMEM. */
-export function loadProgram(space: AddressSpace, image: VirtAddr, program: LoadedProgram): Result<void> {
+/** Maps a program whose checked beginning is at `image` into an empty space; ENOMEM, or as `readSegment`. */
+export function loadProgram(
+  thread: Thread,
+  space: AddressSpace,
+  image: VirtAddr,
+  source: ProgramSource,
+  program: LoadedProgram,
+): Result<void> {
   const header = ElfHeader.at(image);
   const bias = biasOf(image);
   program.entry = u64(header.entry + bias);
@@ -127,7 +137,7 @@ export function loadProgram(space: AddressSpace, image: VirtAddr, program: Loade
     const end = pageCeiling(u64(start + segment.memorySize));
     const mapped = mapSegment(space, pageFloor(start), end, segment.flags);
     if (!mapped.ok) return mapped;
-    const written = writeToSpace(space, start, virt(image + segment.offset), segment.fileSize);
+    const written = readSegment(thread, source, space, start, segment.offset, segment.fileSize);
     if (!written.ok) return written;
     program.end = greater(program.end, end);
     const headersIn = u64(header.programHeaders - segment.offset);

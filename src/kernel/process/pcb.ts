@@ -71,6 +71,8 @@ export class Process {
   /** The thread whose vfork waits until this process has a memory of its own, or none at all. */
   vforkParent: Thread | null = null;
   hasExecuted: boolean = false;
+  /** One of the system's own: signals to everybody are not for it, and it may map the initramfs. */
+  isServer: boolean = false;
 
   /** Set once by exit_group or a fatal signal: every thread is to go, and the status is final. */
   isExiting: boolean = false;

@@ -11,6 +11,7 @@ import { finishSwitch } from './scheduler.ts';
 
 /** Callee-saved registers and a return address (System V AMD64 ABI 3.2.1). */
 const SWITCH_FRAME_BYTES = 56n;
+const BODY_OFFSET = 32n;
 const RETURN_ADDRESS_OFFSET = 48n;
 
 /** Pushes the callee-saved registers, stores RSP at `saved`, loads `next`, pops what was pushed there. */
@@ -39,6 +40,17 @@ export const beginThread = naked(
   (): void => asm`
     sub rsp, 8
     call ${finishSwitch}
+    add rsp, 8
+    jmp ${returnToUser}
+  `,
+);
+
+/** Where a thread begins that has something to do in the kernel first: RBX is the function to call. */
+const beginInKernel = naked(
+  (): void => asm`
+    sub rsp, 8
+    call ${finishSwitch}
+    call rbx
     add rsp, 8
     jmp ${returnToUser}
   `,
@@ -75,6 +87,13 @@ export function prepareFirstSwitch(thread: Thread): void {
   mem.fill(stack, 0, SWITCH_FRAME_BYTES);
   mem.store64(virt(stack + RETURN_ADDRESS_OFFSET), codeAddress(beginThread));
   thread.savedStack = stack;
+}
+
+/** As `prepareFirstSwitch`, for a thread that calls `body` in the kernel before it enters user mode. */
+export function prepareKernelStart(thread: Thread, body: () => void): void {
+  prepareFirstSwitch(thread);
+  mem.store64(virt(thread.savedStack + BODY_OFFSET), codeAddress(body));
+  mem.store64(virt(thread.savedStack + RETURN_ADDRESS_OFFSET), codeAddress(beginInKernel));
 }
 
 /** Gives the processor to `to`; returns when somebody gives it back to `from`. The idle thread has no user state. */

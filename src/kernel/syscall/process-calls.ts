@@ -16,9 +16,10 @@ import {
   userPtr,
   type VirtAddr,
 } from '#dialect';
+import { PATH_MAX } from '../abi/stat.ts';
 import { copyOut, copyStringIn, writeUser32 } from '../memory/user-copy.ts';
 import { execProcess } from '../process/creation.ts';
-import { normalizePath } from '../process/cwd.ts';
+import { acquireExecLock, releaseExecLock } from '../process/exec-lock.ts';
 import { argumentVector, checkArgumentSize, environmentVector, measureVector } from '../process/exec-stack.ts';
 import { exitedStatus, exitThread, terminateProcess } from '../process/exit.ts';
 import { CloneRequest, checkCloneFlags, cloneTask, forkProcess, vforkProcess } from '../process/fork.ts';
@@ -31,9 +32,7 @@ import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread } from '../sched/scheduler.ts';
 import { storeUsage } from './resource-calls.ts';
 
-const PATH_MAX = 4096;
-/** Room for the slash that normalising may add. */
-const path = array(u8, PATH_MAX + 1);
+const path = array(u8, PATH_MAX);
 const request = new CloneRequest();
 
 function caller(): Process {
@@ -96,19 +95,29 @@ export function vfork(_frame: VirtAddr): Result<u64> {
 
 /** execve(path, argv, envp) */
 export function execve(frame: VirtAddr): Result<u64> {
+  const thread = runningThread()!;
+  if (!acquireExecLock(thread)) return err(Errno.EINTR);
+  const length = loadArguments(frame);
+  if (!length.ok) {
+    releaseExecLock(thread);
+    return length;
+  }
+  const executed = execProcess(addressOf(path), length.value);
+  return executed.ok ? ok(0n) : err(executed.error);
+}
+
+/** Copies the path and measures both vectors; the path's length. ENOENT: it is empty. ENAMETOOLONG, E2BIG, EFAULT. */
+function loadArguments(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const copied = copyStringIn(addressOf(path), userPtr<u8>(registers.rdi), u64(PATH_MAX));
-  if (!copied.ok) return err(copied.error);
+  if (!copied.ok) return copied;
   if (copied.value === 0n) return err(Errno.ENOENT);
   const measured = measureVector(argumentVector, registers.rsi, false);
   if (!measured.ok) return err(measured.error);
   const environment = measureVector(environmentVector, registers.rdx, false);
   if (!environment.ok) return err(environment.error);
   const fitting = checkArgumentSize(copied.value, limitOf(caller(), Limit.STACK));
-  if (!fitting.ok) return err(fitting.error);
-  const length = normalizePath(addressOf(path), copied.value);
-  const executed = execProcess(addressOf(path), length);
-  return executed.ok ? ok(0n) : err(executed.error);
+  return fitting.ok ? copied : err(fitting.error);
 }
 
 const childEvent = new ChildEvent();

@@ -85,7 +85,8 @@ function killMany(caller: Process, pid: i32, signal: u32): Result<u64> {
   let isAnySignaled = false;
   let target = nextProcess(0);
   while (target !== null) {
-    const isMeant = pid === -1 ? target.pid !== INIT_PID && target !== caller : target.pgid === group;
+    const isMeant =
+      pid === -1 ? target.pid !== INIT_PID && target !== caller && !target.isServer : target.pgid === group;
     const next = target.pid;
     if (isMeant) {
       isAnyMeant = true;

@@ -15,26 +15,15 @@ import {
   type VirtAddr,
 } from '#dialect';
 import { FileOperation } from '../abi/file-protocol.ts';
-import {
-  AccessMode,
-  AT_FDCWD,
-  AtFlag,
-  FileMode,
-  FileSystemStat,
-  OpenFlag,
-  Stat,
-  TIME_NOW,
-  TIME_OMIT,
-} from '../abi/stat.ts';
+import { AT_FDCWD, AtFlag, FileMode, FileSystemStat, Stat, TIME_NOW, TIME_OMIT } from '../abi/stat.ts';
 import { beginCall, type IpcCall, setOutput } from '../ipc/call.ts';
 import { callServer } from '../ipc/calling.ts';
 import { FileKind, isWritable, type OpenFile } from '../ipc/open-file.ts';
-import { openThrough } from '../ipc/opening.ts';
 import { beginPathCall, beginPathOrFileCall, measurePathOrEmpty } from '../ipc/path-operations.ts';
-import { type FileContext, setCurrentDirectory, setRoot } from '../ipc/process-files.ts';
 import { releaseFile } from '../ipc/release.ts';
 import { copyIn, copyOut } from '../memory/user-copy.ts';
 import { isPrivileged } from '../process/credentials.ts';
+import { changeDirectory, changeRoot, getCurrentDirectory } from '../process/cwd.ts';
 import { NANOSECONDS } from '../processor/clock.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread } from '../sched/scheduler.ts';
@@ -293,29 +282,16 @@ export function utime(frame: VirtAddr): Result<u64> {
 /** getcwd(buffer, size): the path's length with its terminator. */
 export function getcwd(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
-  const thread = runningThread()!;
-  const directory = context().currentDirectory;
-  if (directory === null) return err(Errno.ENOENT);
-  const call = beginCall(thread, FileOperation.PATH);
-  setOutput(call, registers.rdi, registers.rsi);
-  return callServer(thread, directory);
+  return getCurrentDirectory(runningThread()!, registers.rdi, registers.rsi);
 }
-
-function context(): FileContext {
-  return runningThread()!.process!.fileContext!;
-}
-
-const DIRECTORY_FLAGS = OpenFlag.PATH | OpenFlag.DIRECTORY;
 
 /** chdir(path) */
 export function chdir(frame: VirtAddr): Result<u64> {
   const thread = runningThread()!;
   const start = beginPathCall(thread, FileOperation.OPEN, AT_FDCWD, TrapFrame.at(frame).rdi);
   if (!start.ok) return err(start.error);
-  const directory = openDirectory(start.value);
-  if (!directory.ok) return err(directory.error);
-  setCurrentDirectory(context(), directory.value);
-  return ok(0n);
+  const changed = changeDirectory(thread, start.value);
+  return changed.ok ? ok(0n) : err(changed.error);
 }
 
 /** fchdir(descriptor) */
@@ -323,37 +299,18 @@ export function fchdir(frame: VirtAddr): Result<u64> {
   const file = openFileAt(TrapFrame.at(frame).rdi);
   if (!file.ok) return err(file.error);
   if (file.value.kind !== FileKind.REMOTE) return finishWith(file.value, err(Errno.ENOTDIR));
-  beginCall(runningThread()!, FileOperation.OPEN);
-  const directory = openDirectory(file.value);
-  releaseFile(file.value);
-  if (!directory.ok) return err(directory.error);
-  setCurrentDirectory(context(), directory.value);
-  return ok(0n);
+  const thread = runningThread()!;
+  beginCall(thread, FileOperation.OPEN);
+  const changed = changeDirectory(thread, file.value);
+  return finishWith(file.value, changed.ok ? ok(0n) : err(changed.error));
 }
 
-/** chroot(path); EPERM unless the caller is root. */
+/** chroot(path); EPERM unless the caller is privileged. */
 export function chroot(frame: VirtAddr): Result<u64> {
   const thread = runningThread()!;
   if (!isPrivileged(thread.process!.credentials)) return err(Errno.EPERM);
   const start = beginPathCall(thread, FileOperation.OPEN, AT_FDCWD, TrapFrame.at(frame).rdi);
   if (!start.ok) return err(start.error);
-  const directory = openDirectory(start.value);
-  if (!directory.ok) return err(directory.error);
-  setRoot(context(), directory.value);
-  return ok(0n);
-}
-
-/** Finishes an OPEN that has been begun so that it opens a directory that the caller may search. */
-function openDirectory(start: OpenFile): Result<OpenFile> {
-  const thread = runningThread()!;
-  thread.call.words[1] = u64(DIRECTORY_FLAGS);
-  const opened = openThrough(thread, start, DIRECTORY_FLAGS);
-  if (!opened.ok) return opened;
-  const call = beginCall(thread, FileOperation.ACCESS);
-  call.words[1] = u64(AccessMode.EXECUTE);
-  call.words[2] = u64(AtFlag.EFFECTIVE_ACCESS);
-  const allowed = callServer(thread, opened.value);
-  if (allowed.ok) return opened;
-  releaseFile(opened.value);
-  return err(allowed.error);
+  const changed = changeRoot(thread, start.value);
+  return changed.ok ? ok(0n) : err(changed.error);
 }

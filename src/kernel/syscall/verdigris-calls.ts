@@ -4,12 +4,16 @@
  */
 import { addressOf, Errno, embed, err, ok, type Result, type u8, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import { NAME_LENGTH, ProcessRecord, ThreadRecord } from '../abi/process.ts';
-import { copyOut } from '../memory/user-copy.ts';
+import { initramfsSize, initramfsStart } from '../initramfs/cpio.ts';
+import { directMapped } from '../memory/layout.ts';
+import { mapReserved } from '../memory/reserved.ts';
+import { copyOut, writeUser64 } from '../memory/user-copy.ts';
 import { type Process, ProcessState } from '../process/pcb.ts';
 import { findProcess, nextProcess } from '../process/table.ts';
 import { type Thread, ThreadState } from '../process/thread.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { exploreSchedules, isExploring } from '../sched/exploration.ts';
+import { runningThread } from '../sched/scheduler.ts';
 
 /** State letters as ps(1) prints them. */
 const RUNNING = 82;
@@ -34,6 +38,15 @@ function processState(process: Process): u32 {
     thread = thread.nextInProcess;
   }
   return SLEEPING;
+}
+
+/** initramfs_map(size): maps the boot module read-only, stores its size and returns its address. EPERM: not a server. */
+export function initramfsMap(frame: VirtAddr): Result<u64> {
+  const process = runningThread()!.process!;
+  if (!process.isServer) return err(Errno.EPERM);
+  const stored = writeUser64(userPtr<u64>(TrapFrame.at(frame).rdi), initramfsSize());
+  if (!stored.ok) return err(stored.error);
+  return mapReserved(process.addressSpace!, directMapped(initramfsStart()), initramfsSize());
 }
 
 /** process_query(pid, record): the process with the next higher pid, which is returned; 0 when there is none. */
