@@ -46,10 +46,17 @@ export class IpcCall {
 
 /** Begins to describe a call: no words, no buffers. */
 export function beginCall(thread: Thread, operation: u32): IpcCall {
+  const call = beginCallOfWords(thread, operation);
+  for (let index: u32 = 0; index < MESSAGE_WORDS; index++) call.words[index] = 0n;
+  return call;
+}
+
+/** As `beginCall` for a caller that sets all eight words. */
+export function beginCallOfWords(thread: Thread, operation: u32): IpcCall {
   const call = thread.call;
   call.operation = operation;
-  for (let index: u32 = 0; index < MESSAGE_WORDS; index++) call.words[index] = 0n;
-  for (const input of call.inputs) input.size = 0n;
+  call.inputs[0]!.size = 0n;
+  call.inputs[1]!.size = 0n;
   call.outputs[0]!.size = 0n;
   call.transfer = IpcTransfer.NONE;
   call.given = null;

@@ -2,8 +2,9 @@
 import { addressOf, Errno, embed, err, ok, type Result, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import { IpcMessage, IpcOperation, MESSAGE_WORDS, ProcessCapability } from '../abi/ipc.ts';
 import { OpenFlag } from '../abi/stat.ts';
-import { beginCall, setInput, setOutput } from '../ipc/call.ts';
+import { beginCallOfWords, setInput, setOutput } from '../ipc/call.ts';
 import { callServer } from '../ipc/calling.ts';
+import { fileAt } from '../ipc/descriptors.ts';
 import { createEndpoint, makeRemote, revokeBadge } from '../ipc/endpoint.ts';
 import { allocateFile, FileKind, freeFile, type OpenFile } from '../ipc/open-file.ts';
 import {
@@ -24,7 +25,6 @@ import type { Thread } from '../process/thread.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread, wakeThread } from '../sched/scheduler.ts';
 import { installFile } from './descriptor-calls.ts';
-import { finishWith, openFileAt } from './io-calls.ts';
 
 /** endpoint_create(): a descriptor with the right to receive, closed on exec. */
 export function endpointCreate(_frame: VirtAddr): Result<u64> {
@@ -59,24 +59,15 @@ export function capabilityRevoke(frame: VirtAddr): Result<u64> {
   return ok(0n);
 }
 
-/** A capability of the running process, with a reference of the caller's. EBADF: none. */
-function capabilityAt(descriptor: u64): Result<OpenFile> {
-  const file = openFileAt(descriptor);
-  if (!file.ok) return file;
-  if (file.value.kind === FileKind.REMOTE) return file;
-  const wrong = finishWith(file.value, err(Errno.EBADF));
-  return wrong.ok ? err(Errno.EBADF) : err(wrong.error);
-}
-
 /** ipc_call(capability, eight words in RSI, RDX, R10, R8, R9, R12, R13, R14): the reply's words come back in them. */
 export function ipcCall(frame: VirtAddr): Result<u64> {
-  const file = capabilityAt(TrapFrame.at(frame).rdi);
-  if (!file.ok) return err(file.error);
   const thread = runningThread()!;
-  loadWords(beginCall(thread, IpcOperation.CALL), frame);
-  const answered = callServer(thread, file.value);
+  const file = fileAt(thread.process!.files!, u32(TrapFrame.at(frame).rdi));
+  if (file === null || file.kind !== FileKind.REMOTE) return err(Errno.EBADF);
+  loadWords(beginCallOfWords(thread, IpcOperation.CALL), frame);
+  const answered = callServer(thread, file);
   if (answered.ok) storeWords(thread.call, frame);
-  return finishWith(file.value, answered);
+  return answered;
 }
 
 const message = embed(IpcMessage);
@@ -86,16 +77,15 @@ export function ipcCallBuffers(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const copied = copyIn(addressOf(message), userPtr<unknown>(registers.rsi), u64(IpcMessage.size));
   if (!copied.ok) return err(copied.error);
-  const file = capabilityAt(registers.rdi);
-  if (!file.ok) return err(file.error);
   const thread = runningThread()!;
-  const call = beginCall(thread, IpcOperation.CALL);
+  const file = fileAt(thread.process!.files!, u32(registers.rdi));
+  if (file === null || file.kind !== FileKind.REMOTE) return err(Errno.EBADF);
+  const call = beginCallOfWords(thread, IpcOperation.CALL);
   for (let index: u32 = 0; index < MESSAGE_WORDS; index++) call.words[index] = message.words[index]!;
   setInput(call, 0, message.input, message.inputSize);
   setOutput(call, message.output, message.outputSize);
-  const answered = callServer(thread, file.value);
-  if (!answered.ok) return finishWith(file.value, answered);
-  return finishWith(file.value, storeReplyWords(thread, registers.rsi, answered.value));
+  const answered = callServer(thread, file);
+  return answered.ok ? storeReplyWords(thread, registers.rsi, answered.value) : answered;
 }
 
 const WORDS_BYTES = 64n;
