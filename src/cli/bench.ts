@@ -17,9 +17,10 @@ import { PLOT_FILE, REPORT_FILE, withReport } from './bench/readme.ts';
 import { type BenchReport, type EngineResult, type GuestResult, meanRatio, verdictOn } from './bench/report.ts';
 import { formatBench } from './bench/terminal.ts';
 import { measureTools } from './bench/tool-speed.ts';
-import { CommandError, fileError } from './failure.ts';
+import { CommandError, readInput, writeResult } from './failure.ts';
 import { packageRoot } from './images.ts';
 import { parseCount } from './machine-options.ts';
+import { writeOutput } from './output.ts';
 
 const DETAILS = `
 Each guest is a program of ours under our own kernel, or a small kernel of its own. It runs on this
@@ -70,14 +71,21 @@ export function benchCommand(): Command {
     .addHelpText('after', DETAILS)
     .action(async (flags: BenchFlags) => {
       const report = flags.from === undefined ? await bench(flags) : readReport(flags.from);
-      if (flags.svg !== undefined) writeFileSync(flags.svg, plotBench(report));
+      if (flags.svg !== undefined) writeResult('picture', flags.svg, plotBench(report));
       if (flags.readme) publish(report);
-      process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : formatBench(report));
+      await writeOutput(flags.json ? `${JSON.stringify(report)}\n` : formatBench(report));
     });
 }
 
 function readReport(path: string): BenchReport {
-  return JSON.parse(readInput('report', path).toString()) as BenchReport;
+  const text = new TextDecoder().decode(readInput('report', path));
+  try {
+    const report = JSON.parse(text) as Partial<BenchReport>;
+    if (Array.isArray(report.guests)) return report as BenchReport;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new CommandError(`${path} is not what bench --json prints`);
 }
 
 /** Writes a report and its picture into the repository, and both into the README. */
@@ -132,14 +140,6 @@ function versions(qemu: string | undefined, linux: Uint8Array | undefined): Benc
     ...(linux === undefined ? {} : { Linux: linuxVersion(linux) }),
     processor: cpus()[0]?.model,
   };
-}
-
-function readInput(what: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw fileError(what, path, error);
-  }
 }
 
 /** The compiler's code against gcc's, when gcc is installed. */

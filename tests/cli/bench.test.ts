@@ -15,6 +15,9 @@ import { buildImages } from '../../src/cli/images.ts';
 import { forEachComputeGuest } from '../bench/compute.ts';
 import { block, encrypt, prepare } from '../bench/guests/aes.ts';
 import { queens } from '../bench/guests/queens.ts';
+import { verdigris } from './verdigris.ts';
+
+const root = resolve(import.meta.dirname, '../..');
 
 function feed(timer: GuestTimer, text: string): void {
   for (const byte of new TextEncoder().encode(text)) timer.byte(byte);
@@ -205,9 +208,29 @@ describe('the report', () => {
   });
 
   it('in the README is the one in docs, and so is its picture', () => {
-    const read = (name: string) => readFileSync(resolve(import.meta.dirname, '../..', name), 'utf8');
+    const read = (name: string) => readFileSync(resolve(root, name), 'utf8');
     const kept = JSON.parse(read(REPORT_FILE)) as BenchReport;
     expect(read('README.md')).toBe(withReport(read('README.md'), kept));
     expect(read(PLOT_FILE)).toBe(plotBench(kept));
+  });
+});
+
+describe('verdigris bench', () => {
+  it('shows what --json printed before, without measuring', async () => {
+    const { status, stdout } = await verdigris(['bench', '--from', resolve(root, REPORT_FILE)]);
+    const kept = JSON.parse(readFileSync(resolve(root, REPORT_FILE), 'utf8')) as BenchReport;
+    expect([status, stdout]).toEqual([0, formatBench(kept)]);
+  });
+
+  it.each([
+    [['--only', 'nothing'], /^verdigris: there is no guest nothing; there are integer-mix, sieve, /],
+    [['--from', 'package.json'], /^verdigris: package.json is not what bench --json prints$/],
+    [['--from', 'README.md'], /^verdigris: README.md is not what bench --json prints$/],
+    [['--linux', 'nowhere'], /^verdigris: .*nowhere.*there is no such file/],
+    [['--from', REPORT_FILE, '--svg', 'nowhere/plot.svg'], /^verdigris: .*nowhere\/plot\.svg/],
+  ])('says in one sentence what is wrong with %j', async (options, sentence) => {
+    const { status, stderr } = await verdigris(['bench', ...options]);
+    expect(status).toBe(125);
+    expect(stderr.trimEnd()).toMatch(sentence);
   });
 });
