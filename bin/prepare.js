@@ -47,7 +47,12 @@ async function buildDist() {
   const { build } = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href);
   await build({
     absWorkingDir: root,
-    entryPoints: { index: 'src/index.ts', cli: 'src/cli/main.ts', interpreter: 'src/cpu/interpreter/stored.ts' },
+    entryPoints: {
+      index: 'src/index.ts',
+      cli: 'src/cli/main.ts',
+      report: 'src/cli/report.ts',
+      interpreter: 'src/cpu/interpreter/stored.ts',
+    },
     outdir: 'dist',
     bundle: true,
     splitting: true,
