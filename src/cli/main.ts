@@ -1,31 +1,12 @@
-import { Command, CommanderError } from 'commander';
-import { benchCommand } from './bench.ts';
-import { bootCommand } from './boot.ts';
-import { buildCommand } from './build.ts';
-import { execCommand } from './exec.ts';
+import { CommanderError } from 'commander';
 import { reportFailure } from './failure.ts';
 import { watchOutput } from './output.ts';
-import { stepCommand } from './step.ts';
-import { traceCommand } from './trace.ts';
+import { createProgram } from './program.ts';
 
 watchOutput();
 
-const program = new Command('verdigris')
-  .description('An x86-64 computer written in TypeScript, and the microkernel that runs on it.')
-  .version('0.1.0')
-  .showHelpAfterError('(add --help for what is possible)')
-  .exitOverride()
-  .addCommand(benchCommand())
-  .addCommand(bootCommand())
-  .addCommand(buildCommand())
-  .addCommand(traceCommand())
-  .addCommand(stepCommand())
-  .addCommand(execCommand());
-
-for (const command of program.commands) command.copyInheritedSettings(program);
-
 try {
-  await program.parseAsync();
+  await createProgram().parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else process.exitCode = reportFailure(error);

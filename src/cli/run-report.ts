@@ -18,6 +18,8 @@ export interface RunReport {
   readonly firstOutput: ProcessTime | null;
   /** From the start of the process to the end of the run. */
   readonly total: ProcessTime;
+  /** The most memory that this process has had at once, in bytes: pages of the guest count when it has touched them. */
+  readonly peakMemory: number;
   readonly stateHash: string;
   /** Ways out of translated code, the most frequent first. */
   readonly translatorExits: readonly TranslatorExit[];
@@ -53,6 +55,7 @@ export function reportRun(
     mips: round(instructions / milliseconds / 1000),
     firstOutput: firstOutput ?? null,
     total: processTime(),
+    peakMemory: 1024 * process.resourceUsage().maxRSS,
     stateHash: machine.stateHash(),
     translatorExits: rankExits(machine.processor.translator?.exits(Number.POSITIVE_INFINITY) ?? []),
   };
@@ -78,6 +81,7 @@ export function formatReport(report: RunReport, stop: Stop): string {
     ['host time', `${report.hostSeconds} s, ${report.mips} MIPS`],
     ['first output', report.firstOutput === null ? 'none' : formatTime(report.firstOutput)],
     ['total', formatTime(report.total)],
+    ['host memory', `${Math.round(report.peakMemory / 2 ** 20)} MiB at most`],
     ['state hash', report.stateHash],
     ...report.translatorExits.map(({ cause, instruction, count, places, hottest }): [string, string] => [
       'translator exit',

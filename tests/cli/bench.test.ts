@@ -176,6 +176,12 @@ describe('the report', () => {
     expect(text).toContain('  9 exits (interpreted): sqrtsd at 0x401000\n');
   });
 
+  it('prints how long the kernel takes to compile, and how many cases a second are answered', () => {
+    const text = formatBench(report);
+    expect(text).toContain('kernel compiled from nothing: 1.50 s of processor time (goal: 3)\n');
+    expect(text).toContain('exec --cases: 40000 cases a second of processor time (goal: 20000)\n');
+  });
+
   it('shows what system calls cost, with the goal and what they cost under Linux', () => {
     const text = formatBench(report);
     expect(text).toMatch(/^getpid +144 +316 +150 +reached$/m);

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { pvhImage } from '../machine/image-builder.ts';
+import { concatenate, elfImage, multibootHeader, pvhImage } from '../machine/image-builder.ts';
 import { file, scratch, verdigris } from './verdigris.ts';
 
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -103,6 +103,16 @@ describe('the kernel gets', () => {
     const code = [0x8b, 0x73, 24, ...SEND_STRING, 0x8b, 0x73, 16, 0x8b, 0x36, ...SEND_STRING, ...out8(0xf4, 0)];
     const outcome = await boot(image(...code), '--append', 'init=/bin/x ', '--initrd', file('initrd', 'payload\0'));
     expect(outcome).toMatchObject({ stdout: 'init=/bin/x payload', status: 1 });
+  });
+
+  it('its command line and its initrd from Multiboot 1, too', async () => {
+    // mov esi, [ebx + 16]; send; mov esi, [ebx + 24]; mov esi, [esi]; send
+    const code = [0x8b, 0x73, 16, ...SEND_STRING, 0x8b, 0x73, 24, 0x8b, 0x36, ...SEND_STRING, ...out8(0xf4, 0)];
+    const data = concatenate(multibootHeader(0), new Uint8Array(code));
+    const kernel = elfImage({ bits: 32, entry: 0x10_000c, segments: [{ physicalAddress: 0x10_0000, data }] });
+    const path = file('multiboot.elf', kernel);
+    const outcome = await boot(path, '--append', 'one two:', '--initrd', file('module', 'payload\0'));
+    expect(outcome).toMatchObject({ stdout: 'multiboot.elf one two:payload', status: 1 });
   });
 
   it('what comes in on standard input', async () => {

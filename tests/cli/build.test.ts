@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readArchive } from '../../src/cli/archive.ts';
 import { isElf } from '../../src/machine/boot/elf.ts';
 import { verdigris } from './verdigris.ts';
 
-const images = resolve(import.meta.dirname, '../../images');
+const root = resolve(import.meta.dirname, '../..');
+const images = resolve(root, 'images');
 
 interface Target {
   readonly file: string;
@@ -32,6 +34,24 @@ describe('build', () => {
       expect(image.length).toBe(bytes);
       expect(isElf(image)).toBe(file !== 'initramfs.cpio');
     }
+  });
+
+  it('compiles what a changed source reaches, and nothing else', async () => {
+    await build();
+    const copy = mkdtempSync(join(tmpdir(), 'verdigris-build-'));
+    for (const name of ['bin', 'dist', 'src', 'images', 'package.json'])
+      cpSync(resolve(root, name), join(copy, name), { recursive: true });
+    symlinkSync(resolve(root, 'node_modules'), join(copy, 'node_modules'));
+    const compiledNow = async (): Promise<string[]> => {
+      const { stdout, stderr } = await verdigris(['build', '--json'], '', join(copy, 'bin/verdigris.js'));
+      expect(stderr).toBe('');
+      return (JSON.parse(stdout) as Target[]).filter(({ compiled }) => compiled).map(({ file }) => file);
+    };
+    expect(await compiledNow()).toEqual([]);
+    appendFileSync(join(copy, 'src/user/hello.ts'), '\n// changed\n');
+    expect(await compiledNow()).toEqual(['bin/hello', 'initramfs.cpio']);
+    expect(await compiledNow()).toEqual([]);
+    rmSync(copy, { recursive: true });
   });
 
   it('compiles nothing that has not changed', async () => {

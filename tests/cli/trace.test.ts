@@ -1,5 +1,9 @@
-import { describe, expect, it } from 'vitest';
-import { verdigris } from './verdigris.ts';
+import { rmSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { pvhImage } from '../machine/image-builder.ts';
+import { file, scratch, verdigris } from './verdigris.ts';
+
+afterAll(() => rmSync(scratch, { recursive: true }));
 
 describe('verdigris trace', () => {
   it('prints a line an instruction from the first one on', async () => {
@@ -39,6 +43,40 @@ describe('verdigris trace', () => {
     const { stdout } = await verdigris(['trace', '--syscalls']);
     expect(stdout).toMatch(/^ +\d+ bin\/init: getpid\(.*\) = 1$/m);
     expect(stdout.trimEnd().split('\n').at(-1)).toContain('** the machine powered off with status 0');
+  });
+
+  it('counts and lists system calls as JSON', async () => {
+    const { stdout } = await verdigris(['trace', '--syscalls', '--count', '3', '--json']);
+    const calls = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(calls).toHaveLength(3);
+    for (const { count, program, name, arguments: list, result, endCount } of calls) {
+      expect([program, list.length]).toEqual(['bin/init', 6]);
+      expect(endCount).toBeGreaterThan(count);
+      expect([typeof name, typeof result]).toEqual(['string', 'string']);
+    }
+    const limited = await verdigris(['trace', '--syscalls', '--max-instructions', String(calls[1].count)]);
+    expect(limited.stdout.trimEnd().split('\n').length).toBeLessThanOrEqual(2);
+  });
+
+  it('traces an image that is not ours', async () => {
+    // mov al, 7; out 0xf4, al
+    const image = file('foreign.elf', pvhImage(new Uint8Array([0xb0, 7, 0xe6, 0xf4])));
+    const { stdout, status } = await verdigris(['trace', image]);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^ +0 r0 0*100000 .*mov al, 0x7 +rax=0x7$/);
+    expect(lines[1]).toMatch(/^ +1 r0 0*100002 .*out 0xf4, al/);
+    expect(lines[2]).toContain('** the machine wrote 7 to the debug exit port');
+    expect([lines.length, status]).toEqual([3, 0]);
+  });
+
+  it('shows interrupts between the instructions', async () => {
+    const session = await verdigris(['step'], 'break accountTick\ncontinue\nquit\n');
+    const count = Number(/^(\d+) ring 0 /m.exec(session.stdout.slice(session.stdout.indexOf('continue')))![1]);
+    const { stdout } = await verdigris(['trace', '--from', String(count - 150), '--count', '150']);
+    expect(stdout).toMatch(/^ +\*\* interrupt .*0x[0-9a-f]+/m);
   });
 
   it('says in one sentence what it cannot find', async () => {

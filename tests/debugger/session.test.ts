@@ -36,6 +36,15 @@ describe('step: a debugging session on our kernel', () => {
     expect(session.position?.file).toMatch(/src\/user\/init\.ts$/);
   });
 
+  it('stops at an address, and shows source beside disassembly', async () => {
+    const address = /0xffffffff8\w+/.exec(await run('break forkProcess'))![0];
+    await run('delete 1');
+    expect(await run(`break ${address}`)).toMatch(new RegExp(`^breakpoint \\d at ${address}: ${address}$`));
+    await run('continue');
+    expect(session.target.state.rip).toBe(BigInt(address));
+    expect(await run('list 2')).toMatch(/=> +\d+ +export function forkProcess.*\n.*0xffffffff8\w+ .*push rbp/);
+  });
+
   it('steps source lines into calls, over calls, and out of them', async () => {
     await run('break dispatchSystemCall');
     await run('continue');

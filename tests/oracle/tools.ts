@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 
 /** Debian packages that bring the outside tools which judge us. */
-const packages = {
+export const PACKAGES = {
   gcc: 'gcc',
   gdb: 'gdb',
   readelf: 'binutils',
@@ -13,7 +13,7 @@ const packages = {
   go: 'golang-go',
 } as const;
 
-export type ToolName = keyof typeof packages;
+export type ToolName = keyof typeof PACKAGES;
 
 export interface Tool {
   readonly present: boolean;
@@ -40,7 +40,7 @@ export function needed(present: boolean, reason: string): Tool {
 
 /** Whether an outside tool can be run. With VERDIGRIS_REQUIRE_ORACLES=1 (continuous integration) an absent tool is an error. */
 export function tool(name: ToolName): Tool {
-  return needed(isPresent(name), `${name} is not installed (Debian package ${packages[name]})`);
+  return needed(isPresent(name), `${name} is not installed (Debian package ${PACKAGES[name]})`);
 }
 
 /** Whether this host executes x86-64 Linux programs natively: the processor is then an oracle of its own. */

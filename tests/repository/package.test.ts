@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, resolve, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { createProgram } from '../../src/cli/program.ts';
 import * as api from '../../src/index.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -14,6 +15,25 @@ describe('package.json', () => {
     expect(manifest.exports['.']).toEqual({ types: './dist/types/index.d.ts', default: './dist/index.js' });
     const configuration = readFileSync(join(root, 'tsconfig.types.json'), 'utf8');
     expect(JSON.parse(configuration).compilerOptions.outDir).toBe('dist/types');
+  });
+
+  it('needs Node 20.19, and asks for nothing else', () => {
+    expect(manifest.engines).toEqual({ node: '>=20.19.0' });
+    for (const script of ['preinstall', 'install', 'postinstall', 'prepare'])
+      expect(manifest.scripts[script]).toBeUndefined();
+  });
+
+  it('runs types, lint, format and every layer of tests by npm test', () => {
+    expect(manifest.scripts.test).toBe('npm run --silent types && npm run --silent lint && vitest run');
+    for (const project of ['tsconfig.json', 'src/kernel/tsconfig.json', 'src/user/tsconfig.json'])
+      expect(manifest.scripts.types).toContain(`tsc -p ${project}`);
+    // Biome's check is linter and formatter in one.
+    expect(manifest.scripts.lint).toBe('biome check --error-on-warnings .');
+    const layers = readdirSync(join(root, 'tests'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => name.split(sep)[0]!);
+    const configuration = readFileSync(join(root, 'vitest.config.ts'), 'utf8');
+    for (const layer of new Set(layers)) expect(configuration).toContain(`'${layer}'`);
   });
 
   it('pins every dependency to one version', () => {
@@ -54,6 +74,42 @@ describe('the README', () => {
       .filter((verb) => verb !== 'help');
     expect(verbs).toEqual(expect.arrayContaining(['boot', 'build', 'trace', 'step', 'exec', 'bench']));
     for (const verb of verbs) expect(readme).toMatch(new RegExp(`^\\| \`${verb}`, 'm'));
+  });
+
+  it('names every option of every verb', () => {
+    for (const command of createProgram().commands) {
+      const row = new RegExp(`^\\| \`${command.name()}\\b.*$`, 'm').exec(readme)![0];
+      const rows = row.includes("the machine's options of `boot`") ? row + /^\| `boot .*$/m.exec(readme)![0] : row;
+      const missing = command.options.map(({ long }) => long!).filter((option) => !rows.includes(option));
+      expect(missing, `options of ${command.name()} that its row does not name`).toEqual([]);
+    }
+  });
+
+  it('shows the boot as it is', { timeout: 120_000 }, () => {
+    const shown = /This is what `npm start` prints:\n\n```\n([^`]*)```/.exec(readme)![1]!;
+    const boot = [join(root, 'bin/verdigris.js'), 'boot'];
+    const printed = execFileSync(process.execPath, boot, { input: '', encoding: 'utf8' }).replaceAll('\r', '');
+    const withoutSizes = (text: string) =>
+      text
+        .replace(/\d+ (frames free|bytes|MiB)|rip=\w+/g, '$1')
+        .replace(/ +\d+(?=$| init$)/gm, '')
+        .trim();
+    expect(withoutSizes(shown)).toBe(withoutSizes(printed));
+  });
+
+  it('tells the reading order, and how to add a device, an instruction, a system call and a program', () => {
+    const reading = readme.slice(readme.indexOf('## Reading order'), readme.indexOf('## How to add'));
+    for (const folder of ['cpu', 'devices', 'machine', 'compiler', 'kernel', 'user', 'debugger'])
+      expect(reading).toContain(`src/${folder}/`);
+    expect(reading.match(/^\d+\. /gm)!.length).toBeGreaterThan(8);
+    for (const subject of ['A device', 'An instruction', 'A system call', 'A user program'])
+      expect(readme.slice(readme.indexOf('## How to add'))).toContain(`- **${subject}**:`);
+  });
+
+  it('says what it is in five lines or fewer, first of all', () => {
+    const paragraph = readme.split('\n\n')[1]!;
+    expect(paragraph.split('\n').length).toBeLessThanOrEqual(5);
+    expect(paragraph).toContain('x86-64');
   });
 
   it('names only files that exist', () => {

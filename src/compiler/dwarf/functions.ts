@@ -85,10 +85,17 @@ class FunctionDescriber {
   #scope(entry: Entry, scope: Scope): void {
     for (const _ of scope.variables) entry.add(this.#variable(this.#next++));
     for (const inner of scope.scopes) {
+      const ranges = this.#rangesOf(inner);
+      if (ranges.length === 0) {
+        // No entry may add a list for what is left out: readers complain of lists that nothing refers to.
+        this.#next += variableCount(inner);
+        continue;
+      }
       const block = new Entry(DW_TAG.lexical_block);
-      const covered = this.#setRange(block, inner);
       this.#scope(block, inner);
-      if (covered && block.children.length > 0) entry.add(block);
+      if (block.children.length === 0) continue;
+      this.#setRanges(block, ranges);
+      entry.add(block);
     }
   }
 
@@ -111,10 +118,10 @@ class FunctionDescriber {
     return entry.set('location', { form: 'sec_offset', value: this.#lists.locations.add(address, ranges) });
   }
 
-  /** Gives a lexical block the code of its source range; false when none is left. */
-  #setRange(block: Entry, scope: Scope): boolean {
+  /** The code of a scope's source range. */
+  #rangesOf(scope: Scope): CodeRange[] {
     const { code, address } = this.#placed;
-    const ranges: { address: bigint; size: number }[] = [];
+    const ranges: CodeRange[] = [];
     code.lines.forEach(({ offset, span }, index) => {
       const end = code.lines[index + 1]?.offset ?? code.bytes.length;
       if (end === offset || span.file !== code.ir.span.file || !within(span, scope)) return;
@@ -123,13 +130,27 @@ class FunctionDescriber {
       if (last && last.address + BigInt(last.size) === start) last.size += end - offset;
       else ranges.push({ address: start, size: end - offset });
     });
-    const [first] = ranges;
-    if (!first) return false;
-    if (ranges.length === 1) {
-      block.set('low_pc', { form: 'addr', value: first.address }).set('high_pc', { form: 'data4', value: first.size });
-    } else block.set('ranges', { form: 'sec_offset', value: this.#lists.ranges.add(ranges) });
-    return true;
+    return ranges;
   }
+
+  #setRanges(block: Entry, ranges: readonly CodeRange[]): void {
+    const [first] = ranges;
+    if (ranges.length === 1) {
+      block
+        .set('low_pc', { form: 'addr', value: first!.address })
+        .set('high_pc', { form: 'data4', value: first!.size });
+    } else block.set('ranges', { form: 'sec_offset', value: this.#lists.ranges.add(ranges) });
+  }
+}
+
+interface CodeRange {
+  readonly address: bigint;
+  size: number;
+}
+
+/** Variables of a scope and of those within it. */
+function variableCount({ variables, scopes }: Scope): number {
+  return scopes.reduce((sum, inner) => sum + variableCount(inner), variables.length);
 }
 
 function within(span: Span, scope: Scope): boolean {
