@@ -23,6 +23,9 @@ const PROGRAMS = [
   'timers',
   'pipes',
   'orphans',
+  'descriptors',
+  'files',
+  'poll',
   'epoll',
 ];
 

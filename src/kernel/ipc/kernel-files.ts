@@ -43,7 +43,7 @@ function checkExecutable(thread: Thread, file: OpenFile): Result<void> {
 }
 
 /** Fills in a `Stat` in kernel memory. EACCES: not a server's file. */
-function describeFile(thread: Thread, file: OpenFile, destination: VirtAddr): Result<void> {
+export function describeFile(thread: Thread, file: OpenFile, destination: VirtAddr): Result<void> {
   if (file.kind !== FileKind.REMOTE) return err(Errno.EACCES);
   const call = beginCall(thread, FileOperation.STAT);
   setKernelOutput(call, destination, u64(Stat.size));

@@ -41,6 +41,7 @@ export const NO_DEADLINE = 0xffff_ffff_ffff_ffffn;
  * Looks until something is found, `deadline` comes or a signal does: EINTR. `look` counts what is ready.
  */
 export function waitUntilReady(thread: Thread, deadline: u64, look: () => Result<u32>): Result<u32> {
+  thread.timedOut = false;
   if (deadline !== NO_DEADLINE) armTimer(thread, deadline);
   let found: u32 = 0;
   let error: Errno | 0 = 0;
@@ -121,6 +122,7 @@ export function ppoll(frame: VirtAddr): Result<u64> {
   const masked = replaceMask(registers.r10, registers.r8);
   if (!masked.ok) return err(masked.error);
   const found = pollVector(registers.rdi, registers.rsi, deadline.value);
+  storeTimeLeft(registers.rdx, deadline.value, 1n);
   return finishMasked(found);
 }
 
@@ -267,24 +269,22 @@ export function select(frame: VirtAddr): Result<u64> {
     deadline = whole > LARGEST_SECONDS ? NO_DEADLINE : deadlineAfter(u64(whole * NANOSECONDS + part));
   }
   const found = selectSets(frame, deadline);
-  if (at !== 0n && deadline !== NO_DEADLINE) {
-    const left = timeLeft(deadline);
-    time[0] = u64(left / NANOSECONDS);
-    time[1] = u64((left % NANOSECONDS) / 1000n);
-    storeTime(at);
-  }
+  storeTimeLeft(at, deadline, 1000n);
   return found;
 }
 
 const LARGEST_INTEGER = 0x7fff_ffff_ffff_ffffn;
 
-function timeLeft(deadline: u64): u64 {
+/**
+ * Stores what is left until `deadline` at `address`, unless that is 0: seconds, and units of so many nanoseconds. Whether it
+ * can be stored changes nothing about the call's answer (select(2)).
+ */
+function storeTimeLeft(address: u64, deadline: u64, unit: u64): boolean {
+  if (address === 0n || deadline === NO_DEADLINE) return false;
   const now = monotonicTime();
-  return now < deadline ? u64(deadline - now) : 0n;
-}
-
-/** False when it cannot be stored; the call's answer stands then. */
-function storeTime(address: u64): boolean {
+  const left = now < deadline ? u64(deadline - now) : 0n;
+  time[0] = u64(left / NANOSECONDS);
+  time[1] = u64((left % NANOSECONDS) / unit);
   return copyOut(userPtr<unknown>(address), addressOf(time), TIMEVAL_BYTES).ok;
 }
 
@@ -301,5 +301,7 @@ export function pselect6(frame: VirtAddr): Result<u64> {
     const masked = replaceMask(mask.value, size.value);
     if (!masked.ok) return err(masked.error);
   }
-  return finishMasked(selectSets(frame, deadline.value));
+  const found = selectSets(frame, deadline.value);
+  storeTimeLeft(registers.r8, deadline.value, 1n);
+  return finishMasked(found);
 }
