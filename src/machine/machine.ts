@@ -1,4 +1,4 @@
-import { Cpu, type Engine, type RunExit } from '../cpu/cpu.ts';
+import { Cpu, type CpuOptions, type Engine, type RunExit } from '../cpu/cpu.ts';
 import { FLAG } from '../cpu/flags.ts';
 import type { CpuState } from '../cpu/state.ts';
 import { acpiTables } from './boot/acpi-tables.ts';
@@ -33,6 +33,8 @@ export interface MachineOptions {
   readonly protocol?: Protocol;
   /** How instructions are executed; the guest sees no difference. Default `interpreter`. */
   readonly engine?: Engine;
+  /** How eagerly hot code is translated, instead of what `engine` stands for. */
+  readonly translator?: CpuOptions['translator'];
   /** The clock's date at power-on, in seconds since 1970 UTC. Default 2026-01-01. */
   readonly epoch?: number;
   /** Input to type at exact moments: a recording of an earlier run. */
@@ -106,7 +108,8 @@ export class Machine {
     this.chipset = new Chipset(this.clock, { epoch: options.epoch ?? DEFAULT_EPOCH, memoryBytes });
     this.bus = new Bus(this.clock, this.chipset);
     this.serial = new SerialConsole(this.clock, this.chipset.uart);
-    this.processor = createProcessor({ memoryBytes, bus: this.bus, engine: options.engine ?? 'interpreter' });
+    const { engine = 'interpreter', translator = {} } = options;
+    this.processor = createProcessor({ memoryBytes, bus: this.bus, engine, translator });
     this.#connect();
     const initrd = options.initrd === undefined ? [] : [{ data: options.initrd, commandLine: '' }];
     const boot = {

@@ -1,5 +1,4 @@
-import type { CpuBus } from '../cpu/bus.ts';
-import type { Engine, RunExit } from '../cpu/cpu.ts';
+import type { CpuOptions, RunExit } from '../cpu/cpu.ts';
 import type { CpuSnapshot } from '../cpu/cpu-snapshot.ts';
 import type { CpuState } from '../cpu/state.ts';
 import type { Translator } from '../cpu/translator/translator.ts';
@@ -36,4 +35,4 @@ export interface Processor {
 }
 
 /** @param options.memoryBytes RAM from physical address 0 */
-export type ProcessorFactory = (options: { memoryBytes: number; bus: CpuBus; engine: Engine }) => Processor;
+export type ProcessorFactory = (options: CpuOptions) => Processor;

@@ -1,0 +1,64 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { boot, type MachineOptions, serial } from '../../src/index.ts';
+import { image, initramfs, kernelImage } from './images.ts';
+
+let programs: Uint8Array;
+
+beforeAll(() => {
+  kernelImage();
+  programs = initramfs({
+    'bin/schedules': image('src/user/schedules.ts', 'user'),
+    'bin/hostile': image('src/user/hostile.ts', 'user'),
+  });
+}, 300_000);
+
+type Engine = Pick<MachineOptions, 'engine' | 'translator'>;
+
+const INTERPRETER: Engine = { engine: 'interpreter' };
+const ENGINES: readonly [string, Engine][] = [
+  ['whatever is reached translated at once', { engine: 'translator' }],
+  ['regions of one instruction', { engine: 'translator', translator: { regionLimit: 1 } }],
+  ['regions evicted all the time', { engine: 'translator', translator: { regionLimit: 12, capacity: 40_000 } }],
+  ['hot code translated', { engine: 'auto' }],
+];
+
+const COMMAND_LINES = [
+  '',
+  'init=/bin/hello one two',
+  'init=/bin/fault divide',
+  'init=/bin/primes 20000',
+  'schedule-seed=0 init=/bin/schedules 0 3 3',
+  'init=/bin/hostile 1 2',
+];
+
+const SESSION = ['help', 'run primes 5000', 'run sleep 100000 &', 'ps', 'run fault null', 'kill 3', 'exit 9'];
+
+/** Everything that a run of the kernel comes to. */
+async function outcome(commandLine: string, engine: Engine): Promise<unknown> {
+  const options = { initrd: programs, commandLine, memory: '64M', ...engine };
+  const machine = await boot(kernelImage(), options);
+  if (commandLine.includes('bin/sh')) {
+    for (const command of SESSION) {
+      await machine.until(serial('$ '), { maxInstructions: machine.instructions + 400_000_000 });
+      machine.serial.type(`${command}\r`);
+    }
+  }
+  const stop = machine.runSync({ maxInstructions: machine.instructions + 400_000_000 });
+  return { stop, text: machine.serial.text, instructions: machine.instructions, state: machine.stateHash() };
+}
+
+const known = new Map<string, Promise<unknown>>();
+
+function interpreted(commandLine: string): Promise<unknown> {
+  const run = known.get(commandLine) ?? outcome(commandLine, INTERPRETER);
+  known.set(commandLine, run);
+  return run;
+}
+
+describe.each(ENGINES)('the kernel with %s does what it does on the interpreter', (_name, engine) => {
+  it.each([...COMMAND_LINES, 'init=/bin/sh'])('"%s"', { timeout: 120_000 }, async (commandLine) => {
+    const expected = await interpreted(commandLine);
+    expect(expected).toMatchObject({ stop: { reason: 'power-off' } });
+    expect(await outcome(commandLine, engine)).toEqual(expected);
+  });
+});
