@@ -6,7 +6,11 @@ import { readUser32, writeUser32, writeUser64 } from '../../src/kernel/memory/us
 import { killThread } from '../../src/kernel/process/exit.ts';
 import { MapFlag, mapMemory } from '../../src/kernel/process/memory.ts';
 import { abandonRobustLocks } from '../../src/kernel/process/robust-list.ts';
-import { ThreadState } from '../../src/kernel/process/thread.ts';
+import { Signal, sendSignal, signalBit } from '../../src/kernel/process/signal-delivery.ts';
+import { SignalInfo } from '../../src/kernel/process/signal-info.ts';
+import { advanceWaiter, linkWaiter } from '../../src/kernel/process/sync.ts';
+import { allocateThread, Restart, ThreadState } from '../../src/kernel/process/thread.ts';
+import { WaitQueue } from '../../src/kernel/process/wait-queue.ts';
 import {
   futexRequeue,
   futexWait,
@@ -99,6 +103,40 @@ describe('FUTEX_WAIT', () => {
     whileAway(() => killThread(running.thread));
     expect(wait(5)).toEqual({ ok: false, error: Errno.EINTR });
     expect(wake(1)).toBe(0);
+  });
+});
+
+describe('a futex wait', () => {
+  it('is not ended by signals that are blocked or ignored, only by one to act on', () => {
+    running.process.signalActions[Signal.SIGUSR1 - 1]!.handler = 0x40_1000n as never;
+    running.thread.signalMask = signalBit(Signal.SIGUSR1);
+    whileAway(() => {
+      sendSignal(running.process, Signal.SIGUSR1, new SignalInfo());
+      sendSignal(running.process, Signal.SIGCHLD, new SignalInfo());
+      expect(running.thread.state.load()).toBe(ThreadState.Blocked);
+      expect(wake(1)).toBe(1);
+    });
+    expect(wait(5).ok).toBe(true);
+    running.thread.signalMask = 0n;
+    expect(wait(5, 100n)).toEqual({ ok: false, error: Errno.EINTR });
+    expect([running.thread.restart, running.thread.resumedDeadline]).toEqual([Restart.TO_DEADLINE, 100n]);
+  });
+
+  it('is ended in the order of real-time priorities, and among equals of arrival', () => {
+    const threads = [0, 20, 20, 10].map((realTimePriority) => {
+      const thread = unwrap(allocateThread());
+      thread.realTimePriority = realTimePriority as never;
+      return thread;
+    });
+    const queue = new WaitQueue();
+    for (const thread of threads) {
+      linkWaiter(queue, thread);
+      advanceWaiter(queue, thread);
+    }
+    const order: number[] = [];
+    for (let thread = queue.first; thread !== null; thread = thread.waitNext) order.push(threads.indexOf(thread));
+    expect(order).toEqual([1, 2, 3, 0]);
+    expect(queue.last).toBe(threads[0]);
   });
 });
 

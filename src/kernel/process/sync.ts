@@ -41,6 +41,21 @@ export function linkWaiter(queue: WaitQueue, thread: Thread): void {
   queue.last = thread;
 }
 
+/** Moves a thread that waits ahead of those with a lower real-time priority. */
+export function advanceWaiter(queue: WaitQueue, thread: Thread): void {
+  if (thread.realTimePriority === 0) return;
+  let next = queue.first;
+  while (next !== null && next.realTimePriority >= thread.realTimePriority) next = next.waitNext;
+  if (next === null || next === thread) return;
+  unlinkWaiter(thread);
+  thread.waitQueue = queue;
+  thread.waitNext = next;
+  thread.waitPrevious = next.waitPrevious;
+  if (next.waitPrevious === null) queue.first = thread;
+  else next.waitPrevious.waitNext = thread;
+  next.waitPrevious = thread;
+}
+
 /** Takes a thread out of whatever queue it waits in. */
 export function unlinkWaiter(thread: Thread): void {
   const queue = thread.waitQueue;

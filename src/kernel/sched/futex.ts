@@ -5,7 +5,7 @@ import { AreaFlag, areaAt } from '../memory/area.ts';
 import { isUserRange } from '../memory/layout.ts';
 import { readUser32, writeUser32 } from '../memory/user-copy.ts';
 import { isInterrupted } from '../process/signal-delivery.ts';
-import { finishWaiting, linkWaiter, prepareToWait, unlinkWaiter } from '../process/sync.ts';
+import { advanceWaiter, finishWaiting, linkWaiter, prepareToWait, unlinkWaiter } from '../process/sync.ts';
 import { Restart, type Thread } from '../process/thread.ts';
 import { WaitQueue } from '../process/wait-queue.ts';
 import { sleep, wakeThread } from './scheduler.ts';
@@ -85,6 +85,7 @@ export function futexWait(
   thread.timedOut = false;
   if (deadline !== NO_DEADLINE) armTimer(thread, deadline);
   prepareToWait(bucketOf(word), thread, true);
+  advanceWaiter(bucketOf(word), thread);
   while (thread.waitQueue !== null && !thread.timedOut && !isInterrupted(thread)) {
     sleep();
     if (thread.waitQueue !== null) prepareToWait(thread.waitQueue, thread, true);
@@ -100,7 +101,7 @@ export function futexWait(
 }
 
 /**
- * Wakes threads that wait on a word through a bit of `mask`, first come first, until `limit` have been woken: one even
+ * Wakes threads that wait on a word through a bit of `mask`, by real-time priority, then first come first, until `limit` have been woken: one even
  * when the limit is less. Returns how many. EINVAL, EFAULT as for `nameWord`.
  */
 export function futexWake(space: AddressSpace, address: u64, limit: i32, mask: u32, isPrivate: boolean): Result<u32> {
@@ -185,6 +186,7 @@ function moveWaiter(thread: Thread, target: WaitQueue): void {
   thread.futexSpace = otherWord.space;
   thread.futexAddress = otherWord.address;
   if (thread.waitQueue === null) linkWaiter(target, thread);
+  advanceWaiter(target, thread);
 }
 
 /** The fields of FUTEX_WAKE_OP's last argument (FUTEX_OP of futex(2)). */
