@@ -1,6 +1,6 @@
 import { mem, virt } from '../../src/compiler/library/index.ts';
 import { VerdigrisCall } from '../../src/kernel/abi/calls.ts';
-import { FileOperation, ROOT_BADGE } from '../../src/kernel/abi/file-protocol.ts';
+import { FileOperation, OWN_OFFSET, ROOT_BADGE } from '../../src/kernel/abi/file-protocol.ts';
 import { IpcReply, IpcRequest, IpcTransfer } from '../../src/kernel/abi/ipc.ts';
 import { OpenFlag, Stat } from '../../src/kernel/abi/stat.ts';
 import { makeRemote } from '../../src/kernel/ipc/endpoint.ts';
@@ -49,11 +49,12 @@ export class PlayedServer {
   readonly requests: Request[] = [];
   readonly #machine: FakeMachine;
   readonly #memory: bigint;
-  answer: (request: Request) => Answer;
+  readonly #answer: (request: Request) => Answer | null;
 
-  constructor(machine: FakeMachine, from: Thread, answer: (request: Request) => Answer) {
+  /** An `answer` of null is none: the caller goes on waiting. */
+  constructor(machine: FakeMachine, from: Thread, answer: (request: Request) => Answer | null) {
     this.#machine = machine;
-    this.answer = answer;
+    this.#answer = answer;
     this.process = makeProcess(machine);
     this.thread = this.process.firstThread!;
     startThread(this.thread);
@@ -97,7 +98,8 @@ export class PlayedServer {
   serve(): void {
     switchTo(this.#machine, this.thread);
     const request = this.receive();
-    if (request.id !== 0n) this.reply(request, this.answer(request));
+    const answer = request.id === 0n ? null : this.#answer(request);
+    if (answer !== null) this.reply(request, answer);
   }
 
   /** Takes the news of capabilities that are gone. */
@@ -165,7 +167,7 @@ export function filesAnswer(files: Readonly<Record<string, Uint8Array | null>>):
       }
       case FileOperation.READ: {
         if (content === null) return { status: EACCES };
-        const offset = Number(request.words[0]);
+        const offset = request.words[0] === OWN_OFFSET ? 0 : Number(request.words[0]);
         const output = content.subarray(offset, offset + Number(request.words[1]));
         return { status: output.length, output };
       }
