@@ -38,11 +38,14 @@ export function profileGuest(name: string, image: GuestImage, engine: Engine): G
 }
 
 function rankFunctions({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): GuestProfile['functions'] {
-  const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
+  // The sampler's own start and stop are no part of the guest's time.
+  const ours = nodes.filter(({ callFrame }) => callFrame.url !== 'node:inspector');
+  const names = new Map(ours.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
   const times = new Map<string, number>();
   let total = 0;
   samples.forEach((id, index) => {
-    const name = names.get(id)!;
+    const name = names.get(id);
+    if (name === undefined) return;
     const time = timeDeltas[index]!;
     times.set(name, (times.get(name) ?? 0) + time);
     total += time;

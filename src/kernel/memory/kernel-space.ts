@@ -2,12 +2,15 @@
 import { cpu, err, linkerSymbol, mem, ok, type PhysAddr, phys, type Result, u64 } from '#dialect';
 import { setKernelRoot } from './address-space.ts';
 import { allocateZeroedFrame, usableMemoryEnd } from './frames.ts';
-import { DIRECT_MAP_BASE, KERNEL_BASE, PAGE_SIZE } from './layout.ts';
-import { makeLargeEntry, mapKernelPage, Page } from './page-table.ts';
+import { DIRECT_MAP_BASE, KERNEL_BASE, KERNEL_STACK_BASE, PAGE_SIZE } from './layout.ts';
+import { makeEntry, makeLargeEntry, mapKernelPage, Page } from './page-table.ts';
 
 const LARGE_PAGE = 0x20_0000n;
 
-/** Builds the tables and loads them: from here on the boot loader's identity map is gone. ENOMEM. */
+/**
+ * Builds the tables and loads them: from here on the boot loader's identity map is gone. Address spaces copy the top level's
+ * upper half, so whatever the kernel will ever map has its entry there from the start. ENOMEM.
+ */
 export function initializeKernelSpace(): Result<void> {
   const root = allocateZeroedFrame();
   if (!root.ok) return err(root.error);
@@ -15,6 +18,8 @@ export function initializeKernelSpace(): Result<void> {
   if (!mapped.ok) return mapped;
   const direct = mapAllMemory(root.value);
   if (!direct.ok) return direct;
+  const stacks = makeEntry(root.value, KERNEL_STACK_BASE, 0n);
+  if (!stacks.ok) return err(stacks.error);
   setKernelRoot(root.value);
   cpu.writeCr3(root.value);
   return ok();
