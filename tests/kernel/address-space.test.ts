@@ -1,13 +1,31 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { addressOf, array, Errno, mem, u8, userPtr, virt } from '../../src/compiler/library/index.ts';
+import { addressOf, array, Errno, embed, mem, u8, userPtr, virt } from '../../src/compiler/library/index.ts';
 import { type AddressSpace, forkAddressSpace, releaseAddressSpace } from '../../src/kernel/memory/address-space.ts';
 import { areaAt, areaCount, Protection } from '../../src/kernel/memory/area.ts';
 import { frameReferences, freeFrameCount } from '../../src/kernel/memory/frames.ts';
-import { USER_END } from '../../src/kernel/memory/layout.ts';
-import { memoryObjectCount } from '../../src/kernel/memory/object.ts';
+import { directMap, USER_END } from '../../src/kernel/memory/layout.ts';
+import {
+  createObject,
+  FileIdentity,
+  findFileObject,
+  identifyObject,
+  type MemoryObject,
+  memoryObjectCount,
+  objectPage,
+  releaseObject,
+} from '../../src/kernel/memory/object.ts';
 import { copyIn, copyOut, copyStringIn, readUser32, writeUser32 } from '../../src/kernel/memory/user-copy.ts';
-import { frameAt } from '../../src/kernel/memory/user-pages.ts';
-import { MapFlag, mapMemory, protectMemory, setBreak, unmapMemory } from '../../src/kernel/process/memory.ts';
+import { Access, frameAt, resolvePage } from '../../src/kernel/memory/user-pages.ts';
+import {
+  chooseAddress,
+  MapFlag,
+  mapArea,
+  mapMemory,
+  protectMemory,
+  setBreak,
+  unmapMemory,
+} from '../../src/kernel/process/memory.ts';
+import { Advice, adviseMemory } from '../../src/kernel/process/memory-advice.ts';
 import { type FakeMachine, loadFreshSpace, startMachine, unwrap } from './fake-machine.ts';
 
 const RW = Protection.READ | Protection.WRITE;
@@ -197,6 +215,86 @@ describe('shared memory', () => {
     expect([peek(address + 0x1000n), peek(address + 0x3000n)]).toEqual([11, 33]);
     load(space);
     releaseAddressSpace(copy);
+  });
+});
+
+describe('a private mapping of an object that others map too', () => {
+  /** An object of one and a half pages more than a stretch, whose pages hold their numbers. */
+  const size = 0x1_1800n;
+  function objectOfNumbers(): MemoryObject {
+    const object = unwrap(createObject(size));
+    for (let offset = 0n; offset < size; offset += 0x1000n)
+      mem.store32(directMap(unwrap(objectPage(object, offset))), Number(offset >> 12n) + 100);
+    return object;
+  }
+  const mapObject = (object: MemoryObject, offset: bigint, length: bigint, protection: number = RW): bigint => {
+    const start = unwrap(chooseAddress(space, 0x7000_0000n, length, 0));
+    return unwrap(mapArea(space, start, length, protection, MapFlag.PRIVATE, object, offset));
+  };
+
+  it('shows the object until it writes, and then keeps its own', () => {
+    const object = objectOfNumbers();
+    const first = mapObject(object, 0n, 0x1_2000n);
+    const second = mapObject(object, 0x1000n, 0x2000n);
+    expect([peek(first), peek(first + 0x1000n), peek(second)]).toEqual([100, 101, 101]);
+    poke(first + 0x1000n, 7);
+    expect([peek(first + 0x1000n), peek(second)]).toEqual([7, 101]);
+    poke(second, 8);
+    expect([peek(first + 0x1000n), peek(second)]).toEqual([7, 8]);
+    expect(adviseMemory(space, first, 0x1_2000n, Advice.DONTNEED).ok).toBe(true);
+    expect(peek(first + 0x1000n)).toBe(101);
+    releaseObject(object);
+  });
+
+  it('brings in the neighbours of a page that is read, and only one page to be written', () => {
+    const object = objectOfNumbers();
+    const address = mapObject(object, 0n, 0x1_2000n);
+    peek(address + 0x1_0000n);
+    expect(space.residentPages).toBe(2n);
+    peek(address + 0xf000n);
+    expect(space.residentPages).toBe(18n);
+    adviseMemory(space, address, 0x1_2000n, Advice.DONTNEED);
+    poke(address, 1);
+    expect(space.residentPages).toBe(1n);
+    releaseObject(object);
+  });
+
+  it('says EIO past the page that holds the last byte, zeros within it', () => {
+    const object = objectOfNumbers();
+    const address = mapObject(object, 0x1_0000n, 0x4000n);
+    expect([peek(address), peek(address + 0x1ffcn)]).toEqual([116, 0]);
+    expect(resolvePage(space, address + 0x2000n, Access.READ)).toEqual({ ok: false, error: Errno.EIO });
+    expect(readUser32(userPtr(address + 0x2000n))).toEqual({ ok: false, error: Errno.EFAULT });
+    releaseObject(object);
+  });
+
+  it('is copied on write after fork like any other memory', () => {
+    const object = objectOfNumbers();
+    const address = mapObject(object, 0n, 0x2000n);
+    poke(address, 1);
+    const copy = unwrap(forkAddressSpace(space));
+    poke(address, 2);
+    poke(address + 0x1000n, 3);
+    load(copy);
+    expect([peek(address), peek(address + 0x1000n)]).toEqual([1, 101]);
+    load(space);
+    releaseAddressSpace(copy);
+    releaseObject(object);
+  });
+
+  it('is found again by the identity of its file while somebody maps it', () => {
+    const object = objectOfNumbers();
+    const identity = embed(FileIdentity);
+    identity.server = 5n;
+    identity.inode = 7n;
+    identifyObject(object, identity);
+    expect(findFileObject(identity)).toBe(object);
+    identity.modifiedNanoseconds = 1n;
+    expect(findFileObject(identity)).toBeNull();
+    identity.modifiedNanoseconds = 0n;
+    releaseObject(object);
+    releaseObject(object);
+    expect(findFileObject(identity)).toBeNull();
   });
 });
 

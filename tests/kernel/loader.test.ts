@@ -12,7 +12,6 @@ import { areaAt } from '../../src/kernel/memory/area.ts';
 import { USER_END } from '../../src/kernel/memory/layout.ts';
 import { checkProgram, LoadedProgram, loadProgram } from '../../src/kernel/process/loader.ts';
 import { ProgramSource } from '../../src/kernel/process/program-source.ts';
-import { Thread } from '../../src/kernel/process/thread.ts';
 import { archive } from '../system/images.ts';
 import { type ProgramShape, program } from './elf-program.ts';
 import { type FakeMachine, loadFreshSpace, startMachine } from './fake-machine.ts';
@@ -54,7 +53,8 @@ function load(into: AddressSpace, image: Uint8Array, loaded: LoadedProgram): { o
   const source = new ProgramSource();
   source.data = virt(AT);
   source.size = BigInt(image.length) as never;
-  return loadProgram(new Thread(), into, virt(AT), source, loaded);
+  source.loaded = source.size;
+  return loadProgram(into, source, loaded);
 }
 
 describe('an ELF program', () => {

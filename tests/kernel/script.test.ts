@@ -37,7 +37,6 @@ describe("a script's first line", () => {
   it.each([
     '',
     '#',
-    '#!',
     '#!\n',
     '#!   \t\n',
     '!#/bin/sh\n',
@@ -45,6 +44,10 @@ describe("a script's first line", () => {
     `#!/${'x'.repeat(300)}`,
   ])('%j names none', (text) => {
     expect(parse(text)).toBe(Errno.ENOEXEC);
+  });
+
+  it('may name nothing, which is the current directory', () => {
+    expect([parse('#!'), parse('#! ')]).toEqual([Errno.EACCES, Errno.EACCES]);
   });
 
   it('is told from other files by its first two bytes', () => {

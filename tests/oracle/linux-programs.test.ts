@@ -13,6 +13,8 @@ const PROGRAMS = [
   'waitid',
   'exec',
   'exec-arguments',
+  'exec-scripts',
+  'file-mapping',
   'efault',
   'memory',
   'memory-calls',
@@ -27,6 +29,7 @@ const PROGRAMS = [
   'files',
   'poll',
   'epoll',
+  'vfork',
 ];
 
 /** Those that are also linked as programs that can be loaded anywhere. */

@@ -91,6 +91,7 @@ function becomeServer(): void {
 
 function startServer(thread: Thread, path: VirtAddr): Result<void> {
   serverSource.data = foundFile.data;
+  serverSource.loaded = foundFile.size;
   serverSource.size = foundFile.size;
   pointers[0] = path;
   pointers[1] = 0n;

@@ -1,5 +1,6 @@
 /** Endpoints: where the calls on a server's capabilities queue until it receives them. */
 import { addressOf, constructAt, Errno, embed, err, ok, type Result, sizeOf, u32, u64 } from '#dialect';
+import { newIdentity } from '../memory/object.ts';
 import { ObjectCache } from '../memory/slab.ts';
 import { wakeAll, wakeOne } from '../process/sync.ts';
 import type { Thread } from '../process/thread.ts';
@@ -10,6 +11,8 @@ import { FileKind, freeFile, type OpenFile } from './open-file.ts';
 import { notifyPollers } from './poll-waiters.ts';
 
 export class Endpoint {
+  /** Never used twice. */
+  id: u64 = 0n;
   /** Files that name the endpoint: capabilities, open or closed, and receive rights. The last one frees it. */
   references: u32 = 0;
   /** Receive rights. Without any the endpoint is dead for good. */
@@ -38,6 +41,7 @@ export function createEndpoint(file: OpenFile): Result<Endpoint> {
   const memory = cache.allocate();
   if (!memory.ok) return err(memory.error);
   const endpoint = constructAt(Endpoint, memory.value);
+  endpoint.id = newIdentity();
   endpoint.references = 1;
   endpoint.receiveRights = 1;
   file.kind = FileKind.ENDPOINT;

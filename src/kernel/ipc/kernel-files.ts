@@ -51,28 +51,6 @@ export function describeFile(thread: Thread, file: OpenFile, destination: VirtAd
   return answered.ok ? ok() : err(answered.error);
 }
 
-/** Bytes in a file. */
-export function sizeOfFile(thread: Thread, file: OpenFile): Result<u64> {
-  const description = embed(Stat);
-  const described = describeFile(thread, file, addressOf(description));
-  return described.ok ? ok(description.size) : err(described.error);
-}
-
-/** Reads to kernel memory; the count is short only at the end of the file. */
-export function readKernel(
-  thread: Thread,
-  file: OpenFile,
-  offset: u64,
-  destination: VirtAddr,
-  length: u64,
-): Result<u64> {
-  const call = beginCall(thread, FileOperation.READ);
-  call.words[0] = offset;
-  call.words[1] = length;
-  setKernelOutput(call, destination, length);
-  return callServer(thread, file);
-}
-
 /** Reads to the pages of an address space that need not be anybody's yet, whatever their protection. */
 export function readIntoSpace(
   thread: Thread,

@@ -3,8 +3,17 @@ import { Errno, err, mem, ok, type PhysAddr, type Result, u32, u64, type VirtAdd
 import { type AddressSpace, flushRange, isLoaded } from './address-space.ts';
 import { type Area, AreaFlag, areaAt, firstAreaAbove, mergeAround, Protection } from './area.ts';
 import { allocateFrame, allocateZeroedFrame, frameReferences, releaseFrame, shareFrame } from './frames.ts';
-import { directMap, lesser, PAGE_OFFSET_MASK, PAGE_SIZE, pageFloor, STACK_GUARD_BYTES, USER_START } from './layout.ts';
-import { objectPage } from './object.ts';
+import {
+  directMap,
+  greater,
+  lesser,
+  PAGE_OFFSET_MASK,
+  PAGE_SIZE,
+  pageFloor,
+  STACK_GUARD_BYTES,
+  USER_START,
+} from './layout.ts';
+import { type MemoryObject, objectPage } from './object.ts';
 import {
   entryFrame,
   findEntry,
@@ -87,7 +96,30 @@ function fillPage(space: AddressSpace, area: Area, address: u64, isWritten: bool
   }
   setEntry(place.value, u64(frame.value | flagsFor(area, frame.value)));
   space.residentPages = u64(space.residentPages + 1n);
+  if (area.object !== null && !isWritten) mapNeighbours(space, area, area.object, address);
   return frame;
+}
+
+/** Pages that one fault may bring in, all of one aligned stretch. */
+const STRETCH = 0x1_0000n;
+
+/**
+ * Maps those pages around an address whose frames the area's object has already, as far as they share tables with it: a
+ * program's text is mostly used together.
+ */
+function mapNeighbours(space: AddressSpace, area: Area, object: MemoryObject, address: u64): void {
+  const low = greater(u64(address & ~(STRETCH - 1n)), area.start);
+  const high = lesser(u64((address & ~(STRETCH - 1n)) + STRETCH), area.end);
+  for (let page = low; page < high; page = u64(page + PAGE_SIZE)) {
+    const place = findEntry(space.root, page);
+    if (place === 0n || mem.load64(place) !== 0n) continue;
+    const entry = readEntry(object.root, u64(area.offset + (page - area.start)));
+    if (entry === 0n) continue;
+    const frame = entryFrame(entry);
+    shareFrame(frame);
+    setEntry(place, u64(frame | flagsFor(area, frame)));
+    space.residentPages = u64(space.residentPages + 1n);
+  }
 }
 
 /** What an area shows at an address, with a reference for the mapping. A private page that is to be written is a copy. */
@@ -156,6 +188,21 @@ export function applyProtection(space: AddressSpace, area: Area): void {
     mem.store64(place, u64(frame | flagsFor(area, frame)));
   });
   flushRange(space, area.start, area.end);
+}
+
+/** Fills a part of a space that need not be loaded with zeros; errors as `writeToSpace`. */
+export function clearInSpace(space: AddressSpace, address: u64, length: u64): Result<void> {
+  let done: u64 = 0n;
+  while (done < length) {
+    const target = u64(address + done);
+    const offset = u64(target & PAGE_OFFSET_MASK);
+    const part = lesser(u64(length - done), u64(PAGE_SIZE - offset));
+    const frame = writableFrame(space, pageFloor(target));
+    if (!frame.ok) return err(frame.error);
+    mem.fill(virt(directMap(frame.value) + offset), 0, part);
+    done = u64(done + part);
+  }
+  return ok();
 }
 
 /** Writes kernel memory into a space that need not be loaded, page by page; EFAULT, EIO or ENOMEM as `resolvePage`. */

@@ -15,7 +15,7 @@ import {
   virt,
 } from '#dialect';
 import { NAME_LENGTH } from '../abi/process.ts';
-import { openProgram, sizeOfFile } from '../ipc/kernel-files.ts';
+import { retainFile } from '../ipc/open-file.ts';
 import {
   changeProgramFiles,
   createProcessFiles,
@@ -29,10 +29,9 @@ import {
   createAddressSpace,
   loadAddressSpace,
   releaseAddressSpace,
+  setStackLimit,
 } from '../memory/address-space.ts';
-import { allocateFrame, releaseFrame } from '../memory/frames.ts';
 import { fpuAreaOf } from '../memory/kernel-stacks.ts';
-import { directMap } from '../memory/layout.ts';
 import { Msr } from '../processor/msr.ts';
 import { frameBelow, initializeFrame } from '../processor/trap-frame.ts';
 import { runningThread, sleep } from '../sched/scheduler.ts';
@@ -41,11 +40,11 @@ import { saveIdentities } from './credentials.ts';
 import { releaseExecLock } from './exec-lock.ts';
 import { buildStack } from './exec-stack.ts';
 import { completeVfork, exitThread, killThread, leaveUserMemory } from './exit.ts';
-import { initializeLimits } from './limits.ts';
+import { initializeLimits, Limit, limitOf } from './limits.ts';
 import { checkProgram, LoadedProgram, loadProgram } from './loader.ts';
 import { changeProcessState, linkThread, type Process, ProcessState, reserveThread, setName } from './pcb.ts';
 import { deletePosixTimers } from './posix-timers.ts';
-import { ProgramSource, readHeader } from './program-source.ts';
+import { closeSource, openProgramSource, ProgramSource } from './program-source.ts';
 import { isKilled, SIG_DFL, SIG_IGN, Signal } from './signal-delivery.ts';
 import { finishWaiting, prepareToWait } from './sync.ts';
 import { addProcess, allocPid, freeProcess, reserveProcess } from './table.ts';
@@ -72,33 +71,17 @@ export function resetFpuArea(thread: Thread): void {
 
 /**
  * A complete address space for a program: segments, stack, the measured argument and environment vectors, `path` as the
- * name it was called by. ENOEXEC, E2BIG, EFAULT, ENOMEM, or the server's error; nothing is left behind then.
+ * name it was called by. ENOEXEC, E2BIG, EFAULT, ENOMEM; nothing is left behind then.
  */
-function buildImage(thread: Thread, source: ProgramSource, path: VirtAddr, pathLength: u64): Result<AddressSpace> {
-  const frame = allocateFrame();
-  if (!frame.ok) return err(frame.error);
-  const built = buildFromHeader(thread, source, directMap(frame.value), path, pathLength);
-  releaseFrame(frame.value);
-  return built;
-}
-
-/** The same with a page at `header` to hold the program's beginning. */
-function buildFromHeader(
-  thread: Thread,
-  source: ProgramSource,
-  header: VirtAddr,
-  path: VirtAddr,
-  pathLength: u64,
-): Result<AddressSpace> {
-  const length = readHeader(thread, source, header);
-  if (!length.ok) return err(length.error);
-  const checked = checkProgram(header, length.value, source.size);
+function buildImage(process: Process, source: ProgramSource, path: VirtAddr, pathLength: u64): Result<AddressSpace> {
+  const checked = checkProgram(source.data, source.loaded, source.size);
   if (!checked.ok) return err(checked.error);
   const space = createAddressSpace();
   if (!space.ok) return space;
-  const loaded = loadProgram(thread, space.value, header, source, program);
+  setStackLimit(space.value, limitOf(process, Limit.STACK));
+  const loaded = loadProgram(space.value, source, program);
   if (!loaded.ok) return abandon(space.value, loaded.error);
-  const stack = buildStack(space.value, program, thread.process!.credentials, path, pathLength);
+  const stack = buildStack(space.value, program, process.credentials, path, pathLength);
   if (!stack.ok) return abandon(space.value, stack.error);
   initialStack = stack.value;
   return space;
@@ -192,52 +175,39 @@ const source = new ProgramSource();
  */
 export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   const thread = runningThread()!;
-  const opened = openProgram(thread, path, pathLength);
-  if (!opened.ok) {
-    releaseExecLock(thread);
-    return err(opened.error);
-  }
-  const file = opened.value;
-  const size = sizeOfFile(thread, file);
-  if (!size.ok) {
-    releaseExecLock(thread);
-    releaseFile(file);
-    return err(size.error);
-  }
-  source.file = file;
-  source.size = size.value;
-  const executed = execSource(thread, source, path, pathLength);
-  if (!executed.ok) releaseFile(file);
-  return executed;
+  const opened = openProgramSource(thread, source, path, pathLength);
+  if (opened.ok) return execSource(thread, source, path, pathLength);
+  releaseExecLock(thread);
+  return opened;
 }
 
 /**
- * As `execProcess`, from a source. On success the source's file belongs to the process, and the thread's frame starts the new
- * program. May not return: another thread can end the process while this one waits for the others to go.
+ * As `execProcess`, from an open source, which is closed; on success its file belongs to the process, and the thread's frame
+ * starts the new program. May not return: another thread can end the process while this one waits for the others to go.
  */
 export function execSource(thread: Thread, from: ProgramSource, path: VirtAddr, pathLength: u64): Result<void> {
   const process = thread.process!;
-  const file = from.file;
-  const built = buildImage(thread, from, path, pathLength);
+  const built = buildImage(process, from, path, pathLength);
   const entry = program.entry;
   const stack = initialStack;
   const name = array(u8, NAME_LENGTH);
   nameAfter(name, path, pathLength);
+  const file = from.file;
+  if (file !== null) retainFile(file);
+  closeSource(from);
   releaseExecLock(thread);
-  if (!built.ok) return err(built.error);
-  const space = built.value;
-  const unshared = unshareDescriptors(process);
-  if (!unshared.ok) {
-    releaseAddressSpace(space);
-    return err(unshared.error);
+  const space = built.ok ? prepareForExec(process, built.value) : built;
+  if (!space.ok) {
+    if (file !== null) releaseFile(file);
+    return err(space.error);
   }
   if (!stopOtherThreads(process, thread)) {
-    releaseAddressSpace(space);
+    releaseAddressSpace(space.value);
     if (file !== null) releaseFile(file);
     exitThread(0);
   }
   takeLeadersPlace(process, thread);
-  replaceMemory(process, thread, space);
+  replaceMemory(process, thread, space.value);
   resetThread(thread);
   resetSignalHandlers(process);
   deletePosixTimers(process);
@@ -251,6 +221,12 @@ export function execSource(thread: Thread, from: ProgramSource, path: VirtAddr, 
   }
   initializeFrame(frameBelow(thread.kernelStack), entry, stack);
   return ok();
+}
+
+/** Gives the process descriptors of its own. On ENOMEM the new space is gone. */
+function prepareForExec(process: Process, space: AddressSpace): Result<AddressSpace> {
+  const unshared = unshareDescriptors(process);
+  return unshared.ok ? ok(space) : abandon(space, unshared.error);
 }
 
 /** Kills the other threads and waits until they are gone; false when this one has been killed meanwhile. */

@@ -1,10 +1,11 @@
 /** ELF64 programs (System V ABI, gABI chapters 4 and 5): checked whole before anything is made, then mapped. */
 import { Errno, err, f16, f32, f64, ok, type Result, struct, u32, u64, type VirtAddr, virt } from '#dialect';
 import type { AddressSpace } from '../memory/address-space.ts';
-import { isRangeFree, linkArea, newArea, Protection } from '../memory/area.ts';
+import { attachObject, isRangeFree, linkArea, newArea, Protection } from '../memory/area.ts';
 import { greater, PAGE_OFFSET_MASK, pageCeiling, pageFloor, USER_END, USER_START } from '../memory/layout.ts';
-import { type ProgramSource, readSegment } from './program-source.ts';
-import type { Thread } from './thread.ts';
+import type { MemoryObject } from '../memory/object.ts';
+import { clearInSpace, writeToSpace } from '../memory/user-pages.ts';
+import type { ProgramSource } from './program-source.ts';
 
 const ElfHeader = struct({
   magic: f32,
@@ -115,14 +116,9 @@ function checkSegments(image: VirtAddr, size: u64): Result<void> {
   return hasEntry ? ok() : err(Errno.ENOEXEC);
 }
 
-/** Maps a program whose checked beginning is at `image` into an empty space; ENOMEM, or as `readSegment`. */
-export function loadProgram(
-  thread: Thread,
-  space: AddressSpace,
-  image: VirtAddr,
-  source: ProgramSource,
-  program: LoadedProgram,
-): Result<void> {
+/** Maps a checked program into an empty space; ENOMEM. */
+export function loadProgram(space: AddressSpace, source: ProgramSource, program: LoadedProgram): Result<void> {
+  const image = source.data;
   const header = ElfHeader.at(image);
   const bias = biasOf(image);
   program.entry = u64(header.entry + bias);
@@ -131,15 +127,14 @@ export function loadProgram(
   program.headerCount = u64(header.programHeaderCount);
   program.end = 0n;
   for (let index: u32 = 0; index < header.programHeaderCount; index++) {
-    const segment = ProgramHeader.at(headerAt(image, index));
+    const place = headerAt(image, index);
+    const segment = ProgramHeader.at(place);
     if (segment.type !== PT_LOAD || segment.memorySize === 0n) continue;
     const start = u64(segment.virtualAddress + bias);
-    const end = pageCeiling(u64(start + segment.memorySize));
-    const mapped = mapSegment(space, pageFloor(start), end, segment.flags);
+    const mapped =
+      source.object === null ? copySegment(space, image, place, start) : mapSegment(space, source.object, place, start);
     if (!mapped.ok) return mapped;
-    const written = readSegment(thread, source, space, start, segment.offset, segment.fileSize);
-    if (!written.ok) return written;
-    program.end = greater(program.end, end);
+    program.end = greater(program.end, pageCeiling(u64(start + segment.memorySize)));
     const headersIn = u64(header.programHeaders - segment.offset);
     if (headersIn < segment.fileSize) program.headers = u64(start + headersIn);
   }
@@ -148,10 +143,42 @@ export function loadProgram(
   return ok();
 }
 
-function mapSegment(space: AddressSpace, start: u64, end: u64, flags: u32): Result<void> {
+/** Gives a segment memory of its own with a copy of its part of the image. */
+function copySegment(space: AddressSpace, image: VirtAddr, header: VirtAddr, start: u64): Result<void> {
+  const segment = ProgramHeader.at(header);
+  const end = pageCeiling(u64(start + segment.memorySize));
+  const made = addArea(space, pageFloor(start), end, segment.flags, null, 0n);
+  return made.ok ? writeToSpace(space, start, virt(image + segment.offset), segment.fileSize) : made;
+}
+
+/** Maps a segment's part of the file privately, and zeros from there to the segment's end. */
+function mapSegment(space: AddressSpace, object: MemoryObject, header: VirtAddr, start: u64): Result<void> {
+  const segment = ProgramHeader.at(header);
+  const end = pageCeiling(u64(start + segment.memorySize));
+  const fileEnd = u64(start + segment.fileSize);
+  const zeros = segment.fileSize === 0n ? pageFloor(start) : pageCeiling(fileEnd);
+  if (segment.fileSize > 0n) {
+    const mapped = addArea(space, pageFloor(start), zeros, segment.flags, object, pageFloor(segment.offset));
+    if (!mapped.ok) return mapped;
+    const isLonger = segment.memorySize > segment.fileSize;
+    const cleared = isLonger ? clearInSpace(space, fileEnd, u64(zeros - fileEnd)) : ok();
+    if (!cleared.ok) return cleared;
+  }
+  return zeros < end ? addArea(space, zeros, end, segment.flags, null, 0n) : ok();
+}
+
+function addArea(
+  space: AddressSpace,
+  start: u64,
+  end: u64,
+  flags: u32,
+  object: MemoryObject | null,
+  offset: u64,
+): Result<void> {
   if (!isRangeFree(space.areas, start, end)) return err(Errno.ENOEXEC);
   const area = newArea(start, end, protectionOf(flags), 0);
   if (!area.ok) return err(area.error);
+  if (object !== null) attachObject(area.value, object, offset);
   linkArea(space.areas, area.value);
   return ok();
 }

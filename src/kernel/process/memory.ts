@@ -46,7 +46,8 @@ export const MapFlag = {
   FIXED_NOREPLACE: 0x10_0000,
 } as const;
 
-const MAP_TYPE = 0x0f;
+/** The bits of the flags that say SHARED, PRIVATE or SHARED_VALIDATE. */
+export const MAP_TYPE = 0x0f;
 /** PROT_* of mprotect(2) that say nothing about the pages themselves. */
 const PROT_SEM = 0x8;
 const PROT_GROWSDOWN = 0x100_0000;
@@ -59,7 +60,7 @@ const LARGEST_HEAP = 0x2_0000_0000n;
  * the lowest address. EEXIST: taken, with FIXED_NOREPLACE. ENOMEM.
  */
 export function mapMemory(space: AddressSpace, hint: u64, length: u64, protection: u32, flags: u32): Result<u64> {
-  const size = checkedSize(length);
+  const size = mappingSize(length);
   if (!size.ok) return size;
   if ((flags & MapFlag.HUGETLB) !== 0) return err(Errno.ENOMEM);
   const start = chooseAddress(space, hint, size.value, flags);
@@ -74,8 +75,8 @@ export function mapMemory(space: AddressSpace, hint: u64, length: u64, protectio
   return mapped;
 }
 
-/** EINVAL for nothing; ENOMEM for more than there are addresses. */
-function checkedSize(length: u64): Result<u64> {
+/** Bytes of whole pages for a length. EINVAL: nothing. ENOMEM: more than there are addresses. */
+export function mappingSize(length: u64): Result<u64> {
   if (length === 0n) return err(Errno.EINVAL);
   const size = pageCeiling(length);
   return size === 0n || size > USER_END ? err(Errno.ENOMEM) : ok(size);
@@ -161,8 +162,8 @@ export function unmapMemory(space: AddressSpace, start: u64, length: u64): Resul
 }
 
 /**
- * Changes the protection of a range. EINVAL: misaligned or unknown protection, or PROT_GROWSDOWN for no stack. ENOMEM: not
- * mapped from some address on, and changed before it; or no memory.
+ * Changes the protection of a range. EINVAL: misaligned or unknown protection, or PROT_GROWSDOWN for no stack. EACCES: a
+ * shared file would be written. ENOMEM: not mapped from some address on, and changed before it; or no memory.
  */
 export function protectMemory(space: AddressSpace, start: u64, length: u64, protection: u32): Result<void> {
   const reaches = u32(protection & (PROT_GROWSDOWN | PROT_GROWSUP));
@@ -184,27 +185,32 @@ function protectRange(space: AddressSpace, start: u64, end: u64, protection: u32
   if (covered === start) return err(Errno.ENOMEM);
   const split = splitAround(space.areas, start, covered);
   if (!split.ok) return split;
-  let isChanged = true;
+  let changed: Result<void> = ok();
   let area = firstAreaAbove(space.areas, start);
-  while (area !== null && area.start < covered && isChanged) {
-    isChanged = protectArea(space, area, protection);
+  while (area !== null && area.start < covered && changed.ok) {
+    changed = protectArea(space, area, protection);
     area = area.next;
   }
   mergeAround(space.areas, start, covered);
-  return isChanged && covered === end ? ok() : err(Errno.ENOMEM);
+  return changed.ok && covered < end ? err(Errno.ENOMEM) : changed;
 }
 
-/** False when the area would become more memory than there is, or than the process may have. */
-function protectArea(space: AddressSpace, area: Area, protection: u32): boolean {
+/** EACCES: a shared file is not written here. ENOMEM: more than there is, or than the process may have. */
+function protectArea(space: AddressSpace, area: Area, protection: u32): Result<void> {
   const wasCounted = (area.flags & (AreaFlag.SHARED | AreaFlag.NOT_RESERVED)) !== 0;
   const becomesWritable = (protection & ~area.protection & Protection.WRITE) !== 0;
+  if (becomesWritable && (area.flags & AreaFlag.SHARED) !== 0 && holdsFile(area)) return err(Errno.EACCES);
   const size = u64(area.end - area.start);
-  if (becomesWritable && !wasCounted && !isAffordable(size)) return false;
+  if (becomesWritable && !wasCounted && !isAffordable(size)) return err(Errno.ENOMEM);
   const becomesData = isData(protection, area.flags) && !isData(area.protection, area.flags);
-  if (becomesData && !mayBecomeData(space, size)) return false;
+  if (becomesData && !mayBecomeData(space, size)) return err(Errno.ENOMEM);
   area.protection = protection;
   applyProtection(space, area);
-  return true;
+  return ok();
+}
+
+function holdsFile(area: Area): boolean {
+  return area.object !== null && area.object.file.server !== 0n;
 }
 
 /** Moves the program break and returns it; where it cannot go, the break stays and is returned unchanged (brk(2)). */

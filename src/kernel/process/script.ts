@@ -25,7 +25,10 @@ export function isScript(line: VirtAddr): boolean {
   return mem.load8(line) === HASH && mem.load8(virt(line + 1n)) === BANG;
 }
 
-/** Finds the words of the `SCRIPT_LINE_BYTES` bytes at `line`. ENOEXEC: no interpreter, or its name may be cut off. */
+/**
+ * Finds the words of the `SCRIPT_LINE_BYTES` bytes at `line`. ENOEXEC: no interpreter, or its name may be cut
+ * off. EACCES: its name is empty, which means the current directory.
+ */
 export function parseScriptLine(line: VirtAddr, words: ScriptLine): Result<void> {
   if (!isScript(line)) return err(Errno.ENOEXEC);
   let end = lineEnd(line);
@@ -42,7 +45,7 @@ export function parseScriptLine(line: VirtAddr, words: ScriptLine): Result<void>
   words.interpreterLength = u64(after - interpreter);
   words.argument = after;
   words.argumentLength = 0n;
-  if (after === interpreter) return err(Errno.ENOEXEC);
+  if (after === interpreter) return err(Errno.EACCES);
   if (after === end || mem.load8(virt(line + after)) === 0) return ok();
   words.argument = skipBlanks(line, after, end);
   words.argumentLength = u64(textEnd(line, words.argument, end) - words.argument);

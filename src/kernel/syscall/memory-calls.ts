@@ -1,8 +1,11 @@
 /** System calls about memory. */
 import { Errno, err, ok, type Result, u32, type u64, type VirtAddr } from '#dialect';
 import { fileAt } from '../ipc/descriptors.ts';
+import { retainFile } from '../ipc/open-file.ts';
+import { releaseFile } from '../ipc/release.ts';
 import type { AddressSpace } from '../memory/address-space.ts';
 import { PAGE_OFFSET_MASK } from '../memory/layout.ts';
+import { mapFile } from '../process/file-mapping.ts';
 import { MapFlag, mapMemory, protectMemory, setBreak, unmapMemory } from '../process/memory.ts';
 import { adviseMemory, describeResidency, syncMemory } from '../process/memory-advice.ts';
 import { lockAllMemory, lockMemory, unlockAllMemory, unlockMemory } from '../process/memory-locks.ts';
@@ -19,15 +22,20 @@ function zeroOr(result: Result<void>): Result<u64> {
   return result.ok ? ok(0n) : err(result.error);
 }
 
-/** mmap(address, length, protection, flags, fd, offset). EBADF: a mapping of a file that is not open. ENODEV: of one that cannot be mapped. */
+/** mmap(address, length, protection, flags, fd, offset). EBADF: a mapping of a file that is not open. */
 export function mmap(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const flags = u32(registers.r10);
+  const protection = u32(registers.rdx);
   if ((registers.r9 & PAGE_OFFSET_MASK) !== 0n) return err(Errno.EINVAL);
-  if ((flags & MapFlag.ANONYMOUS) === 0) {
-    return err(fileAt(descriptors(), u32(registers.r8)) === null ? Errno.EBADF : Errno.ENODEV);
-  }
-  return mapMemory(space(), registers.rdi, registers.rsi, u32(registers.rdx), flags);
+  if ((flags & MapFlag.ANONYMOUS) !== 0) return mapMemory(space(), registers.rdi, registers.rsi, protection, flags);
+  const file = fileAt(descriptors(), u32(registers.r8));
+  if (file === null) return err(Errno.EBADF);
+  retainFile(file);
+  const thread = runningThread()!;
+  const mapped = mapFile(thread, file, registers.rdi, registers.rsi, protection, flags, registers.r9);
+  releaseFile(file);
+  return mapped;
 }
 
 /** munmap(address, length) */
