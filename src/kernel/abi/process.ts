@@ -21,5 +21,5 @@ export const ProcessRecord = struct({
 
 export const ThreadRecord = struct({ tid: f32, pid: f32, state: f32, priority: f32, ticks: f64 });
 
-/** One area of a process's memory: `protection` is PROT_ bits, `flags` says what the area is. */
+/** One area of a process's memory: `protection` is PROT_ bits, bit 0 of `flags` says that it is shared. */
 export const AreaRecord = struct({ start: f64, end: f64, protection: f32, flags: f32 });

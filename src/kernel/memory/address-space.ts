@@ -52,6 +52,9 @@ export class AddressSpace {
   stackLimit: u64 = DEFAULT_STACK_LIMIT;
   /** AreaFlag.LOCKED when mlockall(MCL_FUTURE) holds, else 0: joins the flags of every new area. */
   futureFlags: u32 = 0;
+  /** Where exec put the argument strings. */
+  argumentsStart: u64 = 0n;
+  argumentsEnd: u64 = 0n;
   /** User pages that have a frame. */
   residentPages: u64 = 0n;
 }
@@ -170,6 +173,8 @@ export function forkAddressSpace(source: AddressSpace): Result<AddressSpace> {
   const copy = created.value;
   copy.heapStart = source.heapStart;
   copy.heapEnd = source.heapEnd;
+  copy.argumentsStart = source.argumentsStart;
+  copy.argumentsEnd = source.argumentsEnd;
   copy.mapTop = source.mapTop;
   copy.stackLimit = source.stackLimit;
   let shared: Result<void> = ok();

@@ -218,6 +218,8 @@ export function buildStack(
 ): Result<u64> {
   const pathAt = u64(STACK_TOP - 8n - (pathLength + 1n));
   const strings = u64(pathAt - (argumentVector.bytes + environmentVector.bytes));
+  space.argumentsStart = strings;
+  space.argumentsEnd = u64(strings + argumentVector.bytes);
   const platform = u64(strings - PLATFORM_BYTES);
   const random = u64((platform - RANDOM_BYTES) & ~15n);
   const pointers = u64(1n + u64(argumentVector.count) + 1n + u64(environmentVector.count) + 1n + AUXILIARY_PAIRS * 2n);

@@ -233,6 +233,8 @@ const ownCalls = sparseTable<SystemCallHandler>(OWN_CALLS, notImplemented, [
   [VerdigrisCall.ipc_copy_in - VERDIGRIS_CALLS, ipc.ipcCopyIn],
   [VerdigrisCall.ipc_copy_out - VERDIGRIS_CALLS, ipc.ipcCopyOut],
   [VerdigrisCall.initramfs_map - VERDIGRIS_CALLS, verdigris.initramfsMap],
+  [VerdigrisCall.process_arguments - VERDIGRIS_CALLS, verdigris.processArguments],
+  [VerdigrisCall.process_areas - VERDIGRIS_CALLS, verdigris.processAreas],
   [VerdigrisCall.process_badge - VERDIGRIS_CALLS, ipc.processBadge],
   [VerdigrisCall.ipc_reply_receive_words - VERDIGRIS_CALLS, ipc.ipcReplyReceiveWords],
   [VerdigrisCall.schedule_seed - VERDIGRIS_CALLS, verdigris.scheduleSeed],
