@@ -320,6 +320,8 @@ static void test_kill(void) {
     if (number == SIGCHLD || number == SIGCONT || number == SIGURG || number == SIGWINCH) continue;
     pid_t child = fork();
     if (child == 0) for (;;) pause();
+    /* In a group of its own, which is no orphan: else signals of the terminal would not stop it. */
+    setpgid(child, child);
     kill(child, number);
     char what[40];
     snprintf(what, sizeof what, "the default action of signal %d", number);
