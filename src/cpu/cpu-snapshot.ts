@@ -15,6 +15,7 @@ const ENGINE_FIELDS: readonly FieldName[] = [
   'userFetchContext',
   'supervisorFetchContext',
   'interruptPending',
+  'eventFlags',
   'faultVector',
   'faultErrorCode',
   'faultHasErrorCode',

@@ -165,6 +165,7 @@ export class Cpu {
     });
     this.#run = instance.exports.run as Run;
     this.state.statusFlags = instance.exports.statusFlags as () => number;
+    this.system.events.engine = instance.exports.deliverEvent as () => number;
     if (engine === 'interpreter') return;
     const eagerness = engine === 'translator' ? { threshold: 1, batch: 1 } : {};
     const options = { ...DEFAULT_TRANSLATOR, ...eagerness, ...translator };

@@ -89,6 +89,8 @@ export const FIELDS = {
   supervisorFetchContext: { address: CPU_BLOCK + 0x288, width: 4 },
   /** 1 while an interrupt waits for RFLAGS.IF; kept by the driver while the interpreter runs. */
   interruptPending: { address: CPU_BLOCK + 0x28c, width: 4 },
+  /** RFLAGS bits that are set in what an event being delivered saves: RF or none. */
+  eventFlags: { address: CPU_BLOCK + 0x290, width: 4 },
   /** DR6 bits of debug traps that the next instruction boundary delivers as one #DB; 0 when there is none. */
   pendingDebug: { address: CPU_BLOCK + 0x280, width: 4 },
 } as const;

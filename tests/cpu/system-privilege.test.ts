@@ -1,11 +1,12 @@
 /**
- * SYSCALL, SYSRET, IRETQ, STAC and CLAC in the semantics against their TypeScript functions: while stores are observed, the semantics
- * leave every one of them to its function.
+ * SYSCALL, SYSRET, IRETQ, STAC, CLAC and the delivery of events in the semantics against their TypeScript functions: while stores are
+ * observed, the semantics leave every one of them to its function.
  */
 import { describe, expect, it } from 'vitest';
 import type { CpuBus } from '../../src/cpu/bus.ts';
 import type { Cpu, CpuOptions } from '../../src/cpu/cpu.ts';
 import { CS, SS, TR } from '../../src/cpu/layout.ts';
+import { Access } from '../../src/cpu/system/page-walk.ts';
 import { CODE, emptyBus, enterLongMode, longModeCpu } from './long-mode.ts';
 import { Random } from './random-programs.ts';
 
@@ -42,6 +43,13 @@ const INSTRUCTIONS: Readonly<Record<string, readonly number[]>> = {
   STAC: [0x0f, 0x01, 0xcb],
   CLAC: [0x0f, 0x01, 0xca],
 };
+/** An exception without an error code, one with it, and an interrupt before a NOP. */
+const EVENTS: Readonly<Record<string, readonly number[]>> = {
+  '#UD': [0x0f, 0x0b],
+  '#PF': [0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0x40],
+  interrupt: [0x90],
+};
+const EVERYTHING = { ...INSTRUCTIONS, ...EVENTS };
 
 /** Descriptors by selector: kernel's and user's code and data, then such as must be refused, changed or treated apart. */
 const DESCRIPTORS = [
@@ -93,16 +101,26 @@ function writeFrame(words: DataView, random: Random, flags: number): void {
   });
 }
 
+/** The gate of every vector: mostly an interrupt gate to the kernel's code. @param isOdd whether it may be anything */
+function writeGates(words: DataView, random: Random, isOdd: boolean): void {
+  const selector = isOdd ? randomSelector(random) : 8;
+  const type = isOdd ? random.pick([0x8e, 0x8f, 0xee, 0x0e, 0x8c, 0x85, 0x9e]) : 0x8e;
+  const stack = isOdd ? random.below(3) : 0;
+  const low = (BigInt(HANDLER) & 0xffffn) | (BigInt(selector) << 16n);
+  const high = BigInt((type << 8) | stack) | ((BigInt(HANDLER) >> 16n) << 16n);
+  const upper = isOdd && random.chance(1, 10) ? 0x8000n : 0n;
+  for (let vector = 0; vector < 256; vector++) {
+    words.setBigUint64(IDT + 16 * vector, low | (high << 32n), true);
+    words.setBigUint64(IDT + 16 * vector + 8, upper, true);
+  }
+}
+
 function writeTables(words: DataView): void {
   DESCRIPTORS.forEach((descriptor, index) => {
     words.setBigUint64(GDT + 8 * index, descriptor, true);
   });
-  for (let vector = 0; vector < 256; vector++) {
-    const gate = (BigInt(HANDLER) & 0xffffn) | (8n << 16n) | (0x8e00n << 32n) | ((BigInt(HANDLER) >> 16n) << 48n);
-    words.setBigUint64(IDT + 16 * vector, gate, true);
-    words.setBigUint64(IDT + 16 * vector + 8, 0n, true);
-  }
   words.setBigUint64(TSS + 4, BigInt(KERNEL_STACK), true);
+  words.setBigUint64(TSS + 0x24, BigInt(KERNEL_STACK - 0x800), true);
 }
 
 /** Runs the target's loop in a ring, so that it is found there without a look-up. */
@@ -117,22 +135,35 @@ function warmUp(cpu: Cpu, code: typeof USER_CODE): void {
   state.rip = BigInt(CODE);
 }
 
+/** As if the supervisor had used its tables and stacks before. */
+function fillTlb({ system }: Cpu): void {
+  for (let page = SYSTEM; page < SYSTEM + 0x9000; page += 0x1000) {
+    for (const access of [Access.SYSTEM, Access.USER_PAGES_ALLOWED]) system.tlb.fill(page, 0, access | Access.WRITE);
+  }
+}
+
 /** The same random state of a processor about to execute the instruction. */
 function prepare({ cpu }: Subject, name: string, seed: number): void {
   const random = new Random(seed);
   const { state } = cpu;
   const words = new DataView(state.guestRam.buffer, state.guestRam.byteOffset);
   state.guestRam.fill(0, SYSTEM, SYSTEM + 0x9000);
-  enterLongMode(cpu, [...JUMP, ...INSTRUCTIONS[name]!]);
+  enterLongMode(cpu, [...JUMP, ...EVERYTHING[name]!]);
   words.setBigUint64(PAGE_DIRECTORY_ENTRY, BigInt(SYSTEM) | 0x83n, true);
   state.guestRam[HANDLER] = 0xf4;
   state.guestRam.set(LOOP, TARGET);
   writeTables(words);
+  writeGates(words, random, name in EVENTS && random.chance(1, 2));
   state.set64('gdtrBase', BigInt(GDT));
   state.set('gdtrLimit', random.chance(1, 10) ? 0x20 : 0x7f);
   state.set64('idtrBase', BigInt(IDT));
-  state.set('idtrLimit', 0xfff);
-  Object.assign(state.segments[TR]!, { selector: 0x60, base: BigInt(TSS), limit: 0x67, attributes: 0x8b });
+  state.set('idtrLimit', random.chance(1, 20) ? 0x1f : 0xfff);
+  Object.assign(state.segments[TR]!, {
+    selector: 0x60,
+    base: BigInt(TSS),
+    limit: random.chance(1, 20) ? 8 : 0x67,
+    attributes: 0x8b,
+  });
   if (random.chance(1, 2)) state.set64('cr4', state.get64('cr4') | (1n << 21n));
   if (random.chance(1, 4)) state.set64('cr0', state.get64('cr0') | (1n << 18n));
   state.set64('efer', random.chance(1, 15) ? 0xd00n : 0xd01n);
@@ -141,6 +172,7 @@ function prepare({ cpu }: Subject, name: string, seed: number): void {
   state.set64('sfmask', BigInt(randomFlags(random) ^ (random.chance(1, 2) ? -1 : 0)) & 0xffff_ffffn);
   cpu.refresh();
   warmUp(cpu, random.pick([USER_CODE, KERNEL_CODE]));
+  if (random.chance(3, 4)) fillTlb(cpu);
   for (const segment of [0, 3, 4, 5]) {
     const null_ = { selector: random.below(4), attributes: 0x1_0000, limit: 0, base: 0n };
     const flat = (selector: number, attributes: number) => ({ selector, attributes, limit: 0xffff_ffff, base: 0n });
@@ -161,7 +193,10 @@ function prepare({ cpu }: Subject, name: string, seed: number): void {
   for (let register = 0; register < 16; register++) state.setGpr(register, BigInt(random.below(2 ** 32)) << 16n);
   state.setGpr(1, random.chance(1, 10) ? NOT_CANONICAL : BigInt(TARGET));
   state.setGpr(11, BigInt(randomFlags(random)));
-  state.setGpr(4, BigInt(STACK));
+  state.setGpr(
+    4,
+    name in EVENTS && random.chance(1, 8) ? BigInt(random.pick([8, 0x5000_0000])) : BigInt(STACK + random.below(9)),
+  );
   state.set('nmiBlocked', random.chance(1, 8) ? 1 : 0);
   state.set('nmiPending', random.chance(1, 16) ? 1 : 0);
   state.rflags = randomFlags(random) & (random.chance(3, 4) ? ~(1 << 9) : -1) & ~(1 << 17);
@@ -196,8 +231,8 @@ function difference(name: string, cases: number, options: Pick<CpuOptions, 'engi
   return undefined;
 }
 
-describe('changes of privilege in the semantics do what their TypeScript functions do', () => {
-  for (const name of Object.keys(INSTRUCTIONS)) {
+describe('changes of privilege and events do in WebAssembly what they do in TypeScript', () => {
+  for (const name of Object.keys(EVERYTHING)) {
     it(`${name}, interpreted`, () => expect(difference(name, INTERPRETED, { engine: 'interpreter' })).toBeUndefined());
     it(`${name}, translated`, () => expect(difference(name, TRANSLATED, { engine: 'translator' })).toBeUndefined());
   }

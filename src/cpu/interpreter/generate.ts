@@ -122,6 +122,7 @@ class Generator {
     this.#module.reserveTable(firstRegionSlot + R.REGION.slots);
     this.#module.export('run', this.#run(firstRegionSlot));
     this.#module.export('statusFlags', this.#functions.statusFlags);
+    this.#module.export('deliverEvent', this.#functions.deliverEvent);
     this.#module.export('invalidatePage', this.#functions.invalidatePage);
     this.#functions.conditions.forEach((index, pair) => {
       this.#module.export(`condition${pair}`, index);

@@ -1,7 +1,11 @@
 /** The WebAssembly functions that handlers call: the slow path of memory accesses, general addresses, flags, block moves. */
+
+import { FLAG } from '../flags.ts';
 import {
   CODE_GRANULES,
   FIELDS,
+  MMU_SUPERVISOR,
+  MMU_SUPERVISOR_USER_ACCESS,
   MODE,
   SEGMENT_ATTRIBUTES,
   SEGMENT_BASE,
@@ -10,10 +14,14 @@ import {
   SEGMENT_VIOLATION,
   SEGMENTS,
   TLB_SLOW_CODE,
+  tlbReadAddress,
+  tlbWriteAddress,
 } from '../layout.ts';
 import { Context } from '../semantics/context.ts';
+import { deliverEvent } from '../semantics/event-delivery.ts';
 import { evenCondition, statusFlags } from '../semantics/flags.ts';
 import type { I32 } from '../semantics/nodes.ts';
+import { Cr4 } from '../system/control-bits.ts';
 import { Attributes } from '../system/descriptors.ts';
 import { Code } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
@@ -51,6 +59,8 @@ export interface SharedFunctions {
   readonly bulkFill: number;
   /** See Imports. */
   readonly invalidatePage: number;
+  /** () -> i32 */
+  readonly deliverEvent: number;
 }
 
 /** What the slow path asks of TypeScript; only 32-bit integers cross. */
@@ -427,6 +437,22 @@ class Builder {
     });
   }
 
+  /** () -> i32: whether the event described in the state has been delivered; see semantics/event-delivery.ts. */
+  deliverEvent(functions: SharedFunctions): number {
+    const { program, result } = Context.recordFunction(deliverEvent);
+    return this.define([], ['i32'], (code) => {
+      const writeTlb = code.local('i32');
+      code.i32(tlbWriteAddress(MMU_SUPERVISOR)).i32(tlbWriteAddress(MMU_SUPERVISOR_USER_ACCESS));
+      code.i32(0).load('i32', 32, FIELDS.cr4.address).i32(Cr4.SMAP).op('i32.and').op('i32.eqz').op('i32.eqz');
+      code.i32(0).load('i32', 32, FIELDS.systemFlags.address).i32(FLAG.AC).op('i32.and').op('i32.eqz');
+      code.op('i32.and').select().set(writeTlb);
+      const giveUp = () => code.i32(0).return();
+      const pushTlb = (write: boolean) => (write ? code.get(writeTlb) : code.i32(tlbReadAddress(MMU_SUPERVISOR)));
+      const surroundings = { ...outsideHandlers(code, functions), pushTlb, exit: giveUp };
+      new ProbingLowering(surroundings, giveUp).lowerFunction(program, result);
+    });
+  }
+
   /**
    * Pushes whether the fast probe misses for a page; sets `host` to the host address of the access.
    * @param address local with the linear address
@@ -506,6 +532,24 @@ class Builder {
   }
 }
 
+/** Gives up where the TLB has no entry. */
+class ProbingLowering extends Lowering {
+  readonly #giveUp: () => void;
+
+  constructor(to: Surroundings, giveUp: () => void) {
+    super(to, { noFlags: false, addressing: 'general' });
+    this.#giveUp = giveUp;
+  }
+
+  protected override missedLoad(): void {
+    this.#giveUp();
+  }
+
+  protected override missedStore(): void {
+    this.#giveUp();
+  }
+}
+
 function outsideHandlers(code: Code, functions: SharedFunctions): Surroundings {
   const never = () => {
     throw new Error('a function of the state reads no operand and goes nowhere');
@@ -546,11 +590,12 @@ export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): 
     bulkFill: builder.bulkFill(),
     invalidatePage: imports.invalidatePage,
     statusFlags: 0,
+    deliverEvent: 0,
     conditions: [] as number[],
   };
   functions.statusFlags = builder.fromState(functions, statusFlags);
   for (let pair = 0; pair < 8; pair++) {
     functions.conditions.push(builder.fromState(functions, (c) => evenCondition(c, pair)));
   }
-  return functions;
+  return { ...functions, deliverEvent: builder.deliverEvent(functions) };
 }

@@ -394,6 +394,12 @@ export class Context {
     return this.variant.stackSize !== 64;
   }
 
+  /** @param segment LDTR or TR */
+  systemSegmentBase(segment: number): I64 {
+    const address = SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_BASE;
+    return this.#bind('i64', (local) => ({ kind: 'readField', local, address, bytes: 8 }));
+  }
+
   /** @param segment FS or GS */
   segmentBase(segment: number): I64 {
     const address = SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_BASE;

@@ -39,13 +39,14 @@ const FLAT_DATA =
   Attributes.DEFAULT_BIG;
 const FLAT_CODE = (FLAT_DATA & ~Attributes.DEFAULT_BIG) | Attributes.CODE | Attributes.LONG;
 
-const isClear = (value: I32, bits: number): I32 => i32.eqz(i32.and(value, i32.const(bits)));
-const all = (...conditions: I32[]): I32 => conditions.reduce((a, b) => i32.and(a, b));
-const isCanonical = (address: I64): I32 => i64.eq(i64.shr_s(i64.shl(address, i64.const(16)), i64.const(16)), address);
+export const isClear = (value: I32, bits: number): I32 => i32.eqz(i32.and(value, i32.const(bits)));
+export const all = (...conditions: I32[]): I32 => conditions.reduce((a, b) => i32.and(a, b));
+export const isCanonical = (address: I64): I32 =>
+  i64.eq(i64.shr_s(i64.shl(address, i64.const(16)), i64.const(16)), address);
 const shiftedPrivilege = (privilege: I32, place: number): I32 => i32.shl(privilege, i32.const(place));
 
 /** 64-bit mode, and data accesses go through the TLBs of the ring, not the empty one that stands in while each of them is looked at. */
-function isOrdinary(c: Context, privilege?: number): I32 {
+export function isOrdinary(c: Context, privilege?: number): I32 {
   const mask = MODE.code64 | (privilege === undefined ? 0 : MODE.cplMask);
   const mode = i32.eq(i32.and(c.field('mode'), i32.const(mask)), i32.const(MODE.code64 | (privilege ?? 0)));
   return i32.and(mode, i32.ne(c.field('tlbWrite'), i32.const(TLB_EMPTY)));
@@ -58,7 +59,7 @@ function selectTlbs(c: Context, mmuIndex: I32): void {
 }
 
 /** @param flags that hold in the supervisor's ring */
-function supervisorIndex(c: Context, flags: I32): I32 {
+export function supervisorIndex(c: Context, flags: I32): I32 {
   const isForbidden = i32.and(i32.eqz(isClear(c.field('cr4'), Cr4.SMAP)), isClear(flags, FLAG.AC));
   return select(i32.const(MMU_SUPERVISOR), i32.const(MMU_SUPERVISOR_USER_ACCESS), isForbidden);
 }
@@ -68,7 +69,7 @@ function supervisorIndex(c: Context, flags: I32): I32 {
  * @param flags the new RFLAGS
  * @param attends whether the driver must look at the boundary behind the instruction, which ends in a jump
  */
-function enterRing(c: Context, privilege: I32, flags: I32, attends: I32): void {
+export function enterRing(c: Context, privilege: I32, flags: I32, attends: I32): void {
   const mode = i32.and(c.field('mode'), i32.const(~MODE.cplMask));
   c.setField('mode', i32.or(mode, privilege));
   selectTlbs(c, select(i32.const(MMU_USER), supervisorIndex(c, flags), privilege));
@@ -84,7 +85,7 @@ function letsInterruptIn(c: Context, flags: I32): I32 {
 /** Flags that a return to ring 0 or 3 must find and leave clear. */
 const TRAPPING = FLAG.TF | FLAG.NT | FLAG.AC;
 
-function setFlags(c: Context, flags: I32): void {
+export function setFlags(c: Context, flags: I32): void {
   c.setStatusFlags(i32.and(flags, i32.const(STATUS_FLAGS)));
   c.setField('systemFlags', i32.or(i32.and(flags, i32.const(SYSTEM_FLAGS)), i32.const(RFLAGS_FIXED)));
 }
@@ -140,17 +141,17 @@ const systemReturn: Semantics = (c) => {
 /** Bits of a descriptor's upper half that decide whether it may be returned to, DPL included. */
 const DPL = 3 << 13;
 const typeBits = (attributes: number): number => attributes << 8;
-const CODE_CHECKED =
+export const CODE_CHECKED =
   typeBits(Attributes.PRESENT | Attributes.CODE_OR_DATA | Attributes.CODE | Attributes.CONFORMING) |
   typeBits(Attributes.ACCESSED | Attributes.LONG | Attributes.DEFAULT_BIG);
-const CODE_WANTED = CODE_CHECKED & ~typeBits(Attributes.CONFORMING | Attributes.DEFAULT_BIG);
+export const CODE_WANTED = CODE_CHECKED & ~typeBits(Attributes.CONFORMING | Attributes.DEFAULT_BIG);
 const STACK_CHECKED =
   typeBits(Attributes.PRESENT | Attributes.CODE_OR_DATA | Attributes.CODE | Attributes.WRITABLE) |
   typeBits(Attributes.ACCESSED);
 const STACK_WANTED = STACK_CHECKED & ~typeBits(Attributes.CODE);
 
 /** A segment register's hidden part out of a descriptor of the GDT. */
-class LoadedDescriptor {
+export class LoadedDescriptor {
   readonly #low: I32;
   readonly #high: I32;
 

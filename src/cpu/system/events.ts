@@ -38,6 +38,10 @@ interface Target {
 
 const RSP = 4;
 const CR4_WORD = FIELDS.cr4.address >> 2;
+const FAULT_VECTOR_WORD = FIELDS.faultVector.address >> 2;
+const FAULT_ERROR_CODE_WORD = FIELDS.faultErrorCode.address >> 2;
+const FAULT_HAS_ERROR_CODE_WORD = FIELDS.faultHasErrorCode.address >> 2;
+const EVENT_FLAGS_WORD = FIELDS.eventFlags.address >> 2;
 const IDTR_LIMIT_WORD = FIELDS.idtrLimit.address >> 2;
 const STACK_POINTER = GPR + 8 * RSP;
 const INSTRUCTION_POINTER = FIELDS.rip.address;
@@ -50,6 +54,9 @@ export class EventDelivery {
   readonly #memory: LinearMemory;
   readonly #segments: Segmentation;
   readonly #enterTask: EnterTask;
+
+  /** Delivers the event that the state's fields describe, if it can: an engine's function. @returns 0 when it cannot */
+  engine: (() => number) | undefined;
 
   constructor(state: CpuState, memory: LinearMemory, segments: Segmentation, enterTask: EnterTask) {
     this.#state = state;
@@ -64,11 +71,23 @@ export class EventDelivery {
    */
   enter(vector: number, source: EventSource, errorCode?: number): void {
     const mode = this.#state.mode;
-    const flags = this.#savedFlags(vector, source);
     const code = source === 'exception' && hasErrorCode(vector) ? (errorCode ?? 0) : undefined;
+    if (source !== 'software' && this.#isDelivered(vector, source, code)) return;
+    const flags = this.#savedFlags(vector, source);
     if ((mode & MODE.protected) === 0) this.#enterReal(vector, flags);
     else if ((mode & MODE.longActive) !== 0) this.#enterLong(vector, source, flags, code);
     else this.#enterProtected(vector, source, flags, code);
+  }
+
+  /** @returns whether the engine has done it all, as it can in 64-bit mode */
+  #isDelivered(vector: number, source: EventSource, errorCode: number | undefined): boolean {
+    if (this.engine === undefined || this.#memory.onWrite !== undefined) return false;
+    const words = this.#state.i32;
+    words[FAULT_VECTOR_WORD] = vector;
+    words[FAULT_ERROR_CODE_WORD] = errorCode ?? 0;
+    words[FAULT_HAS_ERROR_CODE_WORD] = errorCode === undefined ? 0 : 1;
+    words[EVENT_FLAGS_WORD] = source === 'exception' && isFault(vector) ? FLAG.RF : 0;
+    return this.engine() !== 0;
   }
 
   #savedFlags(vector: number, source: EventSource): number {
