@@ -16,6 +16,7 @@ const ENGINE_FIELDS: readonly FieldName[] = [
   'supervisorFetchContext',
   'interruptPending',
   'eventFlags',
+  'resumeTicks',
   'faultVector',
   'faultErrorCode',
   'faultHasErrorCode',

@@ -4,6 +4,7 @@ import { DebugStops, toSigned } from './debug-stops.ts';
 import { DecodeError, Decoder } from './decode/decoder.ts';
 import { FORMS } from './decode/forms.ts';
 import { Instruction } from './decode/instruction.ts';
+import { FLAG } from './flags.ts';
 import { CodeCache, type CodePage, UNFETCHABLE } from './interpreter/code-cache.ts';
 import { interpreterModule } from './interpreter/instance.ts';
 import { RecordWriter } from './interpreter/record-writer.ts';
@@ -17,6 +18,7 @@ import {
   MODE,
   MODE_DECODE_MASK,
   NO_FETCH_CONTEXT,
+  RESUME_RECORD,
   SS,
   STRING_LIMIT,
   TLB_ENTRIES,
@@ -69,6 +71,8 @@ const DEVICE_ACCESS_WORD = FIELDS.deviceAccess.address >> 2;
 const FAULT_VECTOR_WORD = FIELDS.faultVector.address >> 2;
 const FAULT_HAS_ERROR_CODE_WORD = FIELDS.faultHasErrorCode.address >> 2;
 const FAULT_ERROR_CODE_WORD = FIELDS.faultErrorCode.address >> 2;
+const SYSTEM_FLAGS_WORD = FIELDS.systemFlags.address >> 2;
+const RESUME_TICKS_WORD = FIELDS.resumeTicks.address >> 2;
 const EXIT_RECORD_WORD = FIELDS.exitRecord.address >> 2;
 const FAULT_ADDRESS_WORD = FIELDS.faultAddress.address >> 2;
 
@@ -189,6 +193,7 @@ export class Cpu {
     this.state.i32[(EXIT_RECORD + R.HANDLER) >> 2] = R.PSEUDO.exit;
     this.state.i32[(INDIRECT_RECORD + R.HANDLER) >> 2] = R.PSEUDO.indirect;
     this.state.i32[(BRANCH_RECORD + R.HANDLER) >> 2] = R.PSEUDO.goto;
+    this.state.i32[(RESUME_RECORD + R.HANDLER) >> 2] = R.PSEUDO.resume;
   }
 
   /** Runs until instructionCount reaches `until`, or something stops it. */
@@ -368,20 +373,31 @@ export class Cpu {
     const words = this.state.i32;
     this.#next = 0;
     words[INTERRUPT_PENDING_WORD] = this.system.interruptBlocked ? 1 : 0;
+    const resumed = words[SYSTEM_FLAGS_WORD]! & FLAG.RF;
     const left = this.#run(record, ticks + this.#cache.position(record));
     const reason = words[EXIT_REASON_WORD]!;
     if (reason === R.EXIT.LOOKUP) {
       this.instructionCount += ticks - left;
+      if (resumed === 0) this.#endResumption(left);
       if (this.state.fetchContext !== NO_FETCH_CONTEXT) return reason;
       this.state.updateMode();
       return R.EXIT.BOUNDARY;
     }
     const at = words[EXIT_RECORD_WORD]!;
     this.#record = at;
-    this.instructionCount += ticks - (left - this.#cache.position(at));
+    const leftAtRecord = left - this.#cache.position(at);
+    this.instructionCount += ticks - leftAtRecord;
+    if (resumed === 0) this.#endResumption(leftAtRecord);
     words[RIP_WORD] = words[(at + R.RIP) >> 2]!;
     words[RIP_WORD + 1] = words[(at + R.RIP + 4) >> 2]!;
     return reason;
+  }
+
+  /** Clears the RF that an IRET has set meanwhile, unless no instruction has retired behind it. */
+  #endResumption(left: number): void {
+    const words = this.state.i32;
+    if ((words[SYSTEM_FLAGS_WORD]! & FLAG.RF) !== 0 && words[RESUME_TICKS_WORD] !== left)
+      words[SYSTEM_FLAGS_WORD]! &= ~FLAG.RF;
   }
 
   #handle(reason: number): RunExit | undefined {

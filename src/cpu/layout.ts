@@ -89,6 +89,11 @@ export const FIELDS = {
   supervisorFetchContext: { address: CPU_BLOCK + 0x288, width: 4 },
   /** 1 while an interrupt waits for RFLAGS.IF; kept by the driver while the interpreter runs. */
   interruptPending: { address: CPU_BLOCK + 0x28c, width: 4 },
+  /**
+   * Ticks that were left behind the last IRET in the interpreter: RF, if that set it, is over once other ticks are left. Until the driver
+   * has looked, systemFlags may still have it.
+   */
+  resumeTicks: { address: CPU_BLOCK + 0x294, width: 4 },
   /** RFLAGS bits that are set in what an event being delivered saves: RF or none. */
   eventFlags: { address: CPU_BLOCK + 0x290, width: 4 },
   /** DR6 bits of debug traps that the next instruction boundary delivers as one #DB; 0 when there is none. */
@@ -116,10 +121,14 @@ export const X87_REGISTERS = CPU_BLOCK + 0x500;
 export const MMX_VECTORS = (X87_REGISTERS - XMM) / 16;
 /** Sixteen bytes in which the slow path puts split accesses together. */
 export const SCRATCH = CPU_BLOCK + 0x6a0;
-/** Records (interpreter/records.ts) at fixed places: leave the interpreter; go where `rip` says; take the branch written into it. */
+/**
+ * Records (interpreter/records.ts) at fixed places: leave the interpreter; go where `rip` says; take the branch written into it; go where
+ * `rip` says, with `resumeTicks`.
+ */
 export const EXIT_RECORD = CPU_BLOCK + 0x880;
 export const INDIRECT_RECORD = CPU_BLOCK + 0x8c0;
 export const BRANCH_RECORD = CPU_BLOCK + 0x900;
+export const RESUME_RECORD = CPU_BLOCK + 0x940;
 
 /** The four PDPTE registers of PAE paging, 8 bytes each. */
 export const PDPTES = CPU_BLOCK + 0x700;

@@ -6,6 +6,7 @@ import {
   JUMP_CACHE,
   REGION_EXIT_COUNTERS,
   REGION_EXITS,
+  RESUME_RECORD,
 } from '../layout.ts';
 import { Context, type Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
@@ -171,11 +172,11 @@ class Generator {
         }
         leaveTo(BRANCH_RECORD);
       },
-      jumpToStack: () => {
+      jumpToStack: (resumes) => {
         const target = code.local('i64');
         code.set(target).i32(0).get(target).store('i64', 64, FIELDS.rip.address);
         code.i32(0).get(0).load('i32', 32, R.COST).store('i32', 32, FIELDS.leaveCost.address);
-        leaveTo(INDIRECT_RECORD);
+        leaveTo(resumes ? RESUME_RECORD : INDIRECT_RECORD);
       },
     };
     new Lowering(surroundings, { addressing: 'general', noFlags: false }).lower(program);
@@ -270,12 +271,17 @@ class Generator {
       code.i32(0).load('i64', 64, FIELDS.rip.address).set(target);
       code.get(ticks).i32(0).load('i32', 32, FIELDS.leaveCost.address).op('i32.sub').set(ticks).br(indirect);
     };
+    const goResuming = () => {
+      code.i32(0).get(ticks).i32(0).load('i32', 32, FIELDS.leaveCost.address).op('i32.sub');
+      code.store('i32', 32, FIELDS.resumeTicks.address);
+      goIndirect();
+    };
     const exitFromCold = () => {
       code.i32(0).load('i32', 32, FIELDS.exitRecord.address).set(record).br(exit);
     };
     const { LINK, HELPER, RELOOKUP, STOP, BREAKPOINT } = R.EXIT;
     const reasons = [HELPER, RELOOKUP, STOP, BREAKPOINT].map(leave);
-    return [leave(LINK), jump, goIndirect, exitFromCold, () => to.takeBranch(), ...reasons];
+    return [leave(LINK), jump, goIndirect, exitFromCold, () => to.takeBranch(), ...reasons, goResuming];
   }
 
   /**

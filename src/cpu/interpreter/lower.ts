@@ -30,7 +30,7 @@ export interface Surroundings {
   /** Goes on with the record's branch target. */
   takeBranch(): void;
   /** Goes on at the RIP on the stack (i64). */
-  jumpToStack(): void;
+  jumpToStack(resumes?: boolean): void;
 }
 
 export interface LoweringOptions {
@@ -251,9 +251,9 @@ export class Lowering extends ProgramLowering {
     this.code.end();
   }
 
-  protected jump(target: Node): void {
+  protected jump(target: Node, resumes: boolean): void {
     this.value(target);
-    this.#to.jumpToStack();
+    this.#to.jumpToStack(resumes);
   }
 
   #exitIfStopped(): void {

@@ -99,8 +99,10 @@ export const PSEUDO = {
   relookup: 7,
   stop: 8,
   breakpoint: 9,
+  /** As `indirect`, noting the ticks that are left; RESUME_RECORD. */
+  resume: 10,
 } as const;
-export const PSEUDO_HANDLERS = 10;
+export const PSEUDO_HANDLERS = 11;
 
 /** What a region's head keeps in the free bits of SCALE: its own handler, and the region's slot in the function table. */
 export const REGION = { handlerShift: 6, handlerMask: 0x1fff, slotShift: 19, slots: 4096 } as const;

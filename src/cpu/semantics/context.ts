@@ -544,7 +544,11 @@ export class Context {
     this.#statements.push({ kind: 'branch', condition });
   }
   jump(target: I64): void {
-    this.#statements.push({ kind: 'jump', target });
+    this.#statements.push({ kind: 'jump', target, resumes: false });
+  }
+  /** As `jump`, behind which RFLAGS.RF, if it is set now, holds for one instruction. */
+  jumpAndResume(target: I64): void {
+    this.#statements.push({ kind: 'jump', target, resumes: true });
   }
   restart(): void {
     this.#statements.push({ kind: 'restart' });

@@ -93,7 +93,7 @@ export abstract class ProgramLowering {
   protected abstract restart(): void;
   /** Ends the instruction at the branch target if `condition` is not 0; always, when undefined. */
   protected abstract branch(condition: Node | undefined): void;
-  protected abstract jump(target: Node): void;
+  protected abstract jump(target: Node, resumes: boolean): void;
 
   /** Emits a computation that has no operands and leaves its value on the stack. */
   lowerFunction(program: Program, result: Node): void {
@@ -219,7 +219,7 @@ export abstract class ProgramLowering {
         this.branch(statement.condition);
         break;
       case 'jump':
-        this.jump(statement.target);
+        this.jump(statement.target, statement.resumes);
         break;
       case 'invalidatePage':
         this.invalidatePage(this.valueLocal(statement.address));

@@ -166,7 +166,8 @@ export type Statement =
   | { readonly kind: 'leave' }
   /** Ends the instruction by a jump to the branch target if `condition` is not 0 (always, when undefined). */
   | { readonly kind: 'branch'; readonly condition: I32 | undefined }
-  | { readonly kind: 'jump'; readonly target: I64 }
+  /** `resumes`: RFLAGS.RF may have been set, for the instruction at the target alone; the driver is to know whether that has retired. */
+  | { readonly kind: 'jump'; readonly target: I64; readonly resumes: boolean }
   /** Stops before the instruction is complete: RIP stays, nothing is counted, and it will run again from its present state. */
   | { readonly kind: 'restart' }
   /**

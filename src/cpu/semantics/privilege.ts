@@ -240,9 +240,8 @@ const interruptReturn: Semantics = (c) => {
   c.setSegment(SS, stackSelector, attributes, base, limit);
   c.setStackPointer(pointer);
   setFlags(c, flags);
-  const resumes = i32.eqz(isClear(flags, FLAG.RF));
-  enterRing(c, privilege, flags, i32.or(resumes, letsInterruptIn(c, flags)));
-  c.jump(target);
+  enterRing(c, privilege, flags, letsInterruptIn(c, flags));
+  c.jumpAndResume(target);
 };
 
 /** STAC and CLAC. */

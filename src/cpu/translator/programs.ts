@@ -45,7 +45,8 @@ class Survey {
   visit(statements: readonly Statement[]): void {
     for (const statement of statements) {
       const { kind } = statement;
-      if (NEVER.has(kind) || changesMxcsr(statement)) this.translatable = false;
+      const resumes = statement.kind === 'jump' && statement.resumes;
+      if (NEVER.has(kind) || changesMxcsr(statement) || resumes) this.translatable = false;
       // An instruction that has begun to change the state cannot be left to the interpreter any more.
       const mayExit =
         EXITS.has(kind) || (kind === 'store' && statement.kind === 'store' && statement.place === undefined);
