@@ -81,3 +81,20 @@ describe.each(['interpreter', 'translator', 'auto'] as const)(
     });
   },
 );
+
+describe('MOV from a control register', () => {
+  it.each([0, 2, 3, 4])('reads CR%i in ring 0', (number) => {
+    const cpu = longModeCpu([0x0f, 0x20, 0xc3 | (number << 3), 0xf4]); // mov rbx, crN; hlt
+    cpu.state.set64('cr2', 0x1234_5678_9abcn);
+    expect(cpu.run(10).reason).toBe('halt');
+    expect(cpu.state.gpr(3)).toBe(cpu.state.get64(`cr${number}` as 'cr0'));
+  });
+
+  it.each([1, 5, 7])('raises #UD for CR%i', (number) => {
+    const events: number[] = [];
+    const cpu = longModeCpu([0x0f, 0x20, 0xc3 | (number << 3)]);
+    cpu.onEvent = ({ vector }) => events.push(vector);
+    expect(cpu.run(10).reason).toBe('shutdown');
+    expect(events[0]).toBe(6);
+  });
+});

@@ -48,6 +48,7 @@ function programOf(form: Form): Program {
     stackSize: 64,
     memory: false,
     condition: 0,
+    control: 0,
     repeat: 0,
     countNonzero: false,
   } as const;

@@ -294,6 +294,7 @@ export class RecordWriter {
       instruction.operandSize,
       instruction.memory,
       instruction.opcode,
+      instruction.reg,
       instruction.repeat,
       addressingOf(instruction, long),
       stackMode,

@@ -3,6 +3,7 @@ import { IMPLEMENTED_FEATURES } from '../decode/features.ts';
 import { FORMS, type Form } from '../decode/forms.ts';
 import type { Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
+import { CONTROL_READ } from '../semantics/system.ts';
 import { CANONICAL_FORM } from './aliases.ts';
 
 /** Address and stack widths that occur together, in the order of ADDRESSING. */
@@ -35,10 +36,11 @@ const ADDRESS_MNEMONICS = new Set(['LOOP', 'LOOPE', 'LOOPNE', 'JCXZ', 'XLAT']);
 const BIT_STRING = /^BT[SRC]?_Ev_Gv$/;
 
 /** What the variants of a form run over, besides operand size and register or memory. */
-type Dimension = 'none' | 'condition' | 'countNonzero' | 'stack' | 'address' | 'string';
+type Dimension = 'none' | 'condition' | 'control' | 'countNonzero' | 'stack' | 'address' | 'string';
 
 function dimensionOf(form: Form): Dimension {
   if (form.encoding.includes('+cc')) return 'condition';
+  if (form.name === CONTROL_READ) return 'control';
   if (STACK_MNEMONICS.has(form.mnemonic)) return 'stack';
   if (ADDRESS_MNEMONICS.has(form.mnemonic) || BIT_STRING.test(form.name)) return 'address';
   if (form.string) return 'string';
@@ -55,6 +57,7 @@ export function isImmediateShift(form: Form): boolean {
 const DIMENSION_SIZES: Record<Dimension, number> = {
   none: 1,
   condition: 16,
+  control: 16,
   countNonzero: 2,
   stack: STACK_MODES.length,
   address: ADDRESS_MODES.length,
@@ -105,6 +108,7 @@ export class VariantTable {
         addressSize: mode.addressSize,
         stackSize: dimension === 'stack' ? STACK_MODES[number]! : mode.stackSize,
         condition: dimension === 'condition' ? number : 0,
+        control: dimension === 'control' ? number : 0,
         repeat: dimension === 'string' ? REPEATS[number >> 2]! : 0,
         countNonzero: dimension === 'countNonzero' && number === 1,
       });
@@ -121,6 +125,7 @@ export class VariantTable {
     operandSize: number,
     memory: boolean,
     opcode: number,
+    reg: number,
     repeat: number,
     addressing: number,
     stackMode: number,
@@ -133,6 +138,8 @@ export class VariantTable {
     switch (this.#dimensions[form]) {
       case 'condition':
         return first + (opcode & 15);
+      case 'control':
+        return first + reg;
       case 'countNonzero':
         return first + Number(countNonzero);
       case 'stack':

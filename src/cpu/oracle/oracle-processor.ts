@@ -1,10 +1,12 @@
 import { type CpuBus, GuestException } from '../bus.ts';
 import { DecodeError, Decoder, MAX_LENGTH } from '../decode/decoder.ts';
+import { FORMS } from '../decode/forms.ts';
 import { Instruction } from '../decode/instruction.ts';
 import { MODE, STRING_LIMIT } from '../layout.ts';
 import { Context, type Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
 import type { Bits, Program } from '../semantics/nodes.ts';
+import { CONTROL_READ } from '../semantics/system.ts';
 import { CpuState } from '../state.ts';
 import { leavesSegment } from '../system/instructions/near-branches.ts';
 import { readData, writeData } from '../system/operands.ts';
@@ -194,7 +196,8 @@ export class OracleProcessor {
   #program(): Program | undefined {
     const { form, operandSize, addressSize, memory, opcode, repeat } = this.#instruction;
     const stackSize = this.state.mode64 ? 64 : this.state.get('mode') & MODE.stack32 ? 32 : 16;
-    const key = [form, operandSize, addressSize, stackSize, memory, opcode & 15, repeat].join();
+    const control = FORMS[form]!.name === CONTROL_READ ? this.#instruction.reg : 0;
+    const key = [form, operandSize, addressSize, stackSize, memory, opcode & 15, control, repeat].join();
     if (!this.#programs.has(key)) {
       const { description } = this.#instruction;
       const semantics = semanticsOf(description);
@@ -205,6 +208,7 @@ export class OracleProcessor {
         stackSize,
         memory,
         condition: description.encoding.includes('+cc') ? opcode & 15 : 0,
+        control,
         repeat: description.string ? repeat : 0,
         countNonzero: false,
       };

@@ -63,6 +63,8 @@ export interface Variant {
   readonly memory: boolean;
   /** Condition of Jcc, SETcc and CMOVcc, 0 to 15; else 0. */
   readonly condition: number;
+  /** Number of the control register of MOV from one, 0 to 15; else 0. */
+  readonly control: number;
   /** 0, 0xf2 or 0xf3; string instructions only. */
   readonly repeat: number;
   /** The count of a shift or rotate is an immediate and not 0 modulo the operand's width. */
@@ -76,6 +78,7 @@ const NO_INSTRUCTION: Variant = {
   stackSize: 64,
   memory: false,
   condition: 0,
+  control: 0,
   repeat: 0,
   countNonzero: false,
 };

@@ -13,7 +13,7 @@ import { SHIFT } from './shift.ts';
 import { SSE_SEMANTICS } from './sse.ts';
 import { STACK } from './stack.ts';
 import { STRING } from './string.ts';
-import { SYSTEM } from './system.ts';
+import { CONTROL_READ, readControlRegister, SYSTEM } from './system.ts';
 
 const BY_MNEMONIC: Readonly<Record<string, Semantics>> = {
   ...ARITHMETIC,
@@ -36,9 +36,10 @@ const SYSTEM_OPERAND = /^(Sw|[CD]n|ES|CS|SS|DS|FS|GS)$/;
 
 /**
  * @returns the meaning of a form, or undefined when it is a TypeScript function: one that moves a system register is, whatever the
- * mnemonic; only pushing a segment register is not
+ * mnemonic; only reading a control register and pushing a segment register are not
  */
 export function semanticsOf(form: Form): Semantics | undefined {
+  if (form.name === CONTROL_READ) return readControlRegister;
   if (form.mnemonic !== 'PUSH' && form.operands.some(({ text }) => SYSTEM_OPERAND.test(text))) return undefined;
   if (form.mnemonic === 'EMMS') return EMMS;
   const meaning = BY_MNEMONIC[form.mnemonic];

@@ -4,7 +4,7 @@
  */
 
 import { FLAG, STATUS_FLAGS, SYSTEM_FLAGS } from '../flags.ts';
-import { GS, MODE } from '../layout.ts';
+import { type FieldName, GS, MODE } from '../layout.ts';
 import { type Context, i32, i64, type Semantics } from './context.ts';
 import type { I32 } from './nodes.ts';
 
@@ -52,10 +52,26 @@ const swapGs: Semantics = (c) => {
   c.setField64('kernelGsBase', base);
 };
 
+/** 64-bit mode in ring 0. */
+function isKernel(c: Context): I32 {
+  const mask = MODE.code64 | MODE.cplMask;
+  return i32.eq(i32.and(c.field('mode'), i32.const(mask)), i32.const(MODE.code64));
+}
+
+/** MOV from a control register: its number decides what it does. */
+export const CONTROL_READ = 'MOV_Rn_Cn';
+
+/** CR8 is the interrupt controller's. */
+export const readControlRegister: Semantics = (c) => {
+  const names: Readonly<Record<number, FieldName>> = { 0: 'cr0', 2: 'cr2', 3: 'cr3', 4: 'cr4' };
+  const name = names[c.variant.control];
+  c.exactUnless(name === undefined ? i32.const(0) : isKernel(c));
+  c.write(0, c.field64(name ?? 'cr0'), 64);
+};
+
 /** In 64-bit mode, of a page without code. */
 const invalidatePage: Semantics = (c) => {
-  const mask = MODE.code64 | MODE.cplMask;
-  c.exactUnless(i32.eq(i32.and(c.field('mode'), i32.const(mask)), i32.const(MODE.code64)));
+  c.exactUnless(isKernel(c));
   c.exactUnless(c.invalidatePage(c.operandAddress(8, false)));
 };
 
