@@ -30,7 +30,7 @@ import { CpuState } from './state.ts';
 import { SystemUnit } from './system/system-unit.ts';
 import { Fill } from './system/tlb.ts';
 import { Vector } from './system/vectors.ts';
-import { REGION_LIMIT } from './translator/region.ts';
+import { REGION_REACH } from './translator/region.ts';
 import { DEFAULT_TRANSLATOR, Translator, type TranslatorOptions } from './translator/translator.ts';
 
 export type Engine = 'interpreter' | 'auto' | 'translator';
@@ -55,7 +55,7 @@ export interface RunExit {
 
 const PAGE = 4096;
 /** Control may go on for this many instructions after its ticks are used up: through a region, a run entered anywhere, and a run. */
-const MARGIN = 2 * R.RUN_LIMIT + REGION_LIMIT;
+const MARGIN = 2 * R.RUN_LIMIT + REGION_REACH;
 /** Instructions between returns to TypeScript: V8 replaces a running function by its optimised version only when it is called. */
 const SLICE = 200_000;
 /** Ticks with which every taken branch comes back. */

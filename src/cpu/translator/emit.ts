@@ -22,6 +22,7 @@ import { type Flags, FlagsFlow, type FlagValue } from './flags-flow.ts';
 import { type RegionFrame, RegionLowering, readsMxcsr, type SpanLocals } from './lower.ts';
 import { type Block, type Candidate, type Exit, type Region, successorsOf } from './region.ts';
 import { RegisterResolver, RegisterUse } from './register-use.ts';
+import { splitLoops } from './split.ts';
 
 /** Functions of the interpreter that regions import: () -> i32. */
 export interface ImportedFunctions {
@@ -37,6 +38,7 @@ export interface ImportedFunctions {
  */
 export class RegionEmitter {
   readonly #region: Region;
+  readonly #blocks: readonly Block[];
   readonly #flow: ControlFlow;
   readonly #flagsFlow: FlagsFlow;
   readonly #code = new Code(1);
@@ -57,9 +59,10 @@ export class RegionEmitter {
   /** @param allocateSpan gives the number of another span */
   constructor(state: CpuState, region: Region, imported: ImportedFunctions, allocateSpan: () => number) {
     this.#region = region;
-    this.#flow = new ControlFlow(region.blocks.map(successorsOf));
+    this.#blocks = splitLoops(region.blocks);
+    this.#flow = new ControlFlow(this.#blocks.map(successorsOf));
     const resolver = new RegisterResolver(state);
-    this.#flagsFlow = new FlagsFlow(region.blocks, this.#flow, resolver);
+    this.#flagsFlow = new FlagsFlow(this.#blocks, this.#flow, resolver);
     this.#use = new RegisterUse(resolver);
     for (const block of region.blocks) {
       for (const { record, translatable } of block.instructions) this.#use.add(record, translatable.program.statements);
@@ -252,7 +255,7 @@ export class RegionEmitter {
 
   #block(number: number): void {
     const code = this.#code;
-    const block = this.#region.blocks[number]!;
+    const block = this.#blocks[number]!;
     code.get(this.#budget).i32(block.count).op('i32.sub').set(this.#budget);
     this.#flags = this.#flagsFlow.atEntry[number]!;
     this.#left = block.count;
@@ -317,7 +320,7 @@ export class RegionEmitter {
         .set(this.#exitRecord)
         .br(this.#exit);
     } else if (this.#flow.isIrreducible(from, exit.block)) {
-      this.#leaveTo(from, this.#region.blocks[exit.block]!.record);
+      this.#leaveTo(from, this.#blocks[exit.block]!.record);
     } else if (!this.#flow.isForward(from, exit.block)) {
       this.#repeat(from, exit.block);
     } else if (this.#flow.isMerge(exit.block)) {
@@ -333,7 +336,7 @@ export class RegionEmitter {
    */
   #repeat(from: number, header: number): void {
     const code = this.#code.get(this.#budget).i32(0).op('i32.lt_s').if();
-    this.#leaveTo(from, this.#region.blocks[header]!.record);
+    this.#leaveTo(from, this.#blocks[header]!.record);
     code.end().br(this.#labels.get(header)!);
   }
 

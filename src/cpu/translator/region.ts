@@ -89,8 +89,12 @@ function reaching(blocks: readonly Block[]): ReadonlySet<number> {
   return found;
 }
 
-/** How many instructions a region may have; also bounds what runs between two looks at the budget. */
+/** How many instructions a region may have. */
 export const REGION_LIMIT = 400;
+/** How many more copies of its blocks may add (split.ts). */
+export const COPY_LIMIT = 160;
+/** Bounds what runs between two looks at the budget. */
+export const REGION_REACH = REGION_LIMIT + COPY_LIMIT;
 
 /** What is found behind one record. */
 interface Step {
@@ -186,7 +190,7 @@ export class RegionBuilder {
 
   /**
    * Where the outermost loop around a region's entry begins: the lowest target of a jump backward over the entry, from where control
-   * comes to the entry again. A region that begins there has loops of a single entry.
+   * comes to the entry again; a recursive function is a loop as well. A region that begins there has loops of a single entry.
    * @returns its record, or 0 when the entry is in no loop
    */
   loopAround({ blocks }: Region): number {
@@ -200,10 +204,30 @@ export class RegionBuilder {
       const jump = block.instructions.at(-1)!.record;
       const { record } = blocks[taken.block]!;
       const isAround = ripOf(record) <= entry && ripOf(jump) >= entry;
-      if (!isAround || this.#mnemonic(jump) === 'CALL') return;
+      if (!isAround || (this.#mnemonic(jump) === 'CALL' && !this.#isRecursive(blocks, number, taken.block))) return;
       if (found === 0 || ripOf(record) < ripOf(found)) found = record;
     });
     return found;
+  }
+
+  /** @returns whether the function whose body begins with a block has the call that ends another one */
+  #isRecursive(blocks: readonly Block[], call: number, body: number): boolean {
+    const places = new Map(blocks.map(({ record }, number) => [this.#state.u64[(record + R.RIP) >> 3]!, number]));
+    const seen = new Set<number>();
+    const queue = [body];
+    for (let number = queue.pop(); number !== undefined; number = queue.pop()) {
+      if (number === call) return true;
+      if (seen.has(number)) continue;
+      seen.add(number);
+      const { instructions } = blocks[number]!;
+      const last = instructions.at(-1)!.record;
+      const mnemonic = this.#mnemonic(last);
+      if (mnemonic === 'RET') continue;
+      const behind = places.get(this.#state.u64[(last + R.RIP) >> 3]! + BigInt(this.#state.u8[last + R.LENGTH]!));
+      if (mnemonic !== 'CALL') queue.push(...successorsOf(blocks[number]!));
+      else if (behind !== undefined) queue.push(behind);
+    }
+    return false;
   }
 
   /** Cuts what was collected into blocks, the entry's first. */

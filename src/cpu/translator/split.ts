@@ -1,0 +1,46 @@
+import { ControlFlow } from './control-flow.ts';
+import { type Block, COPY_LIMIT, type Exit, successorsOf } from './region.ts';
+
+/**
+ * Gives loops with several entries one, as structured code needs it: the block that a jump into a loop's middle leads to is copied for
+ * that jump (node splitting). Returns make such loops, since a function comes back to all places that call it. Jumps that are left when
+ * the limit is reached leave the region.
+ */
+export function splitLoops(blocks: readonly Block[]): readonly Block[] {
+  const result = [...blocks];
+  let left = COPY_LIMIT;
+  for (;;) {
+    const jump = irreducibleJump(result);
+    if (jump === undefined) return result;
+    const copied = result[jump.to]!;
+    left -= copied.count;
+    if (left < 0) return result;
+    result.push(copied);
+    result[jump.from] = redirected(result[jump.from]!, jump.to, result.length - 1);
+  }
+}
+
+/** @returns of the jumps into the middle of a loop the one that is cheapest to do away with */
+function irreducibleJump(blocks: readonly Block[]): { from: number; to: number } | undefined {
+  const flow = new ControlFlow(blocks.map(successorsOf));
+  let found: { from: number; to: number } | undefined;
+  for (const from of flow.order) {
+    for (const to of successorsOf(blocks[from]!)) {
+      if (!flow.isIrreducible(from, to)) continue;
+      if (found === undefined || blocks[to]!.count < blocks[found.to]!.count) found = { from, to };
+    }
+  }
+  return found;
+}
+
+/** @returns a block that goes to `copy` wherever it went to `original` */
+function redirected(block: Block, original: number, copy: number): Block {
+  const redirect = (exit: Exit | undefined): Exit | undefined =>
+    exit?.kind === 'block' && exit.block === original ? { kind: 'block', block: copy } : exit;
+  return {
+    ...block,
+    taken: redirect(block.taken),
+    next: redirect(block.next),
+    candidates: block.candidates.map(({ rip, block: to }) => ({ rip, block: to === original ? copy : to })),
+  };
+}
