@@ -15,6 +15,9 @@ const layers = [
   'oracle',
 ];
 
+/** Layers whose tests boot what is in images/. */
+const bootsImages = ['repository', 'debugger', 'cli'];
+
 /** Where continuous integration looks for the count of skipped tests. */
 const reporters: [string, Record<string, unknown>][] = [['default', {}]];
 if (process.env.VERDIGRIS_REQUIRE_ORACLES === '1') reporters.push(['json', { outputFile: 'dist/tests.json' }]);
@@ -23,7 +26,13 @@ export default defineConfig({
   test: {
     reporters,
     projects: layers.map((name) => ({
-      test: { name, include: [`tests/${name}/**/*.test.ts`], testTimeout: 60_000, hookTimeout: 120_000 },
+      test: {
+        globalSetup: bootsImages.includes(name) ? ['tests/cli/build-images.ts'] : [],
+        name,
+        include: [`tests/${name}/**/*.test.ts`],
+        testTimeout: 60_000,
+        hookTimeout: 120_000,
+      },
     })),
   },
 });

@@ -4,6 +4,7 @@ import { MachineTarget } from '../debugger/machine-target.ts';
 import type { NamedAddress } from '../debugger/symbols.ts';
 import { formatSystemCall, type SystemCallEntry, traceSystemCalls } from '../debugger/system-calls.ts';
 import { formatTraceEntry, type TraceEntry, traceEntryToJson, traceStep } from '../debugger/trace.ts';
+import { VerdigrisCall } from '../kernel/abi/calls.ts';
 import { SystemCall } from '../kernel/syscall/numbers.ts';
 import { debugImages } from './debug-images.ts';
 import { CommandError } from './failure.ts';
@@ -168,7 +169,9 @@ function instructionLine(entry: TraceEntry, flags: TraceFlags): string {
   return flags.json ? JSON.stringify(traceEntryToJson(entry)) : formatTraceEntry(entry);
 }
 
-const systemCallNames = new Map(Object.entries(SystemCall).map(([name, number]) => [number as number, name]));
+const systemCallNames = new Map<number, string>(
+  Object.entries({ ...SystemCall, ...VerdigrisCall }).map(([name, number]) => [number, name]),
+);
 
 function systemCallLine(entry: SystemCallEntry, flags: TraceFlags): string {
   if (!flags.json) return formatSystemCall(entry, (number) => systemCallNames.get(number));

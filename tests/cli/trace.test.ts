@@ -53,7 +53,8 @@ describe('verdigris trace', () => {
       .map((line) => JSON.parse(line));
     expect(calls).toHaveLength(3);
     for (const { count, program, name, arguments: list, result, endCount } of calls) {
-      expect([program, list.length]).toEqual(['bin/init', 6]);
+      expect(program).toMatch(/^s?bin\//);
+      expect(list).toHaveLength(6);
       expect(endCount).toBeGreaterThan(count);
       expect([typeof name, typeof result]).toEqual(['string', 'string']);
     }
