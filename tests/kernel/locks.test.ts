@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Errno } from '../../src/compiler/library/index.ts';
+import { killThread } from '../../src/kernel/process/exit.ts';
 import {
   Barrier,
   ConditionVariable,
@@ -64,6 +65,17 @@ describe('a mutex', () => {
     );
     expect(mutex.lock()).toEqual(OK);
     expect([mutex.owner, mutex.waiters.first]).toEqual([running.thread, null]);
+  });
+});
+
+describe('a mutex whose wait can be killed', () => {
+  it('is not taken, nor waited for, by a thread that is to end', () => {
+    const mutex = new Mutex();
+    as(other, () => expect(mutex.tryLock()).toEqual(OK));
+    switchTo(machine, running.thread);
+    whileAway(() => killThread(running.thread));
+    expect(mutex.lockUnlessKilled()).toEqual(failing(Errno.EINTR));
+    expect([mutex.owner, mutex.waiters.first]).toEqual([other, null]);
   });
 });
 

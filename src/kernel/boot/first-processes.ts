@@ -97,7 +97,7 @@ function startServer(thread: Thread, path: VirtAddr): Result<void> {
   pointers[1] = 0n;
   const measured = measure(addressOf(pointers), 0n);
   if (!measured.ok) return measured;
-  return acquireExecLock(thread) ? execSource(thread, serverSource, path, lengthOf(path)) : ok();
+  return acquireExecLock() ? execSource(thread, serverSource, path, lengthOf(path)) : ok();
 }
 
 function measure(vector: u64, variables: u64): Result<void> {
@@ -107,14 +107,13 @@ function measure(vector: u64, variables: u64): Result<void> {
 
 /** Init's first steps, in the kernel: the command line's program, else the first of the usual ones. */
 function becomeInit(): void {
-  const thread = runningThread()!;
   environment[0] = addressOf(homeVariable);
   environment[1] = addressOf(terminalVariable);
   environment[2] = 0n;
   const words = initWordCount();
   for (let index: u32 = 0; index < words; index++) pointers[index] = initWord(index);
   pointers[words] = 0n;
-  const started = words > 0 ? startInit(thread, initWord(0)) : startUsualInit(thread);
+  const started = words > 0 ? startInit(initWord(0)) : startUsualInit();
   if (!started.ok) {
     print`[PROCESS] init could not be started: error ${started.error}\n`;
     powerOff(NO_INIT_STATUS);
@@ -122,27 +121,27 @@ function becomeInit(): void {
   prepareForUserMode();
 }
 
-function startUsualInit(thread: Thread): Result<void> {
-  const first = startAlone(thread, addressOf(usualInit));
+function startUsualInit(): Result<void> {
+  const first = startAlone(addressOf(usualInit));
   if (first.ok) return first;
-  const second = startAlone(thread, addressOf(otherInit));
+  const second = startAlone(addressOf(otherInit));
   if (second.ok) return second;
-  const third = startAlone(thread, addressOf(programInit));
-  return third.ok ? third : startAlone(thread, addressOf(shellInit));
+  const third = startAlone(addressOf(programInit));
+  return third.ok ? third : startAlone(addressOf(shellInit));
 }
 
-function startAlone(thread: Thread, path: VirtAddr): Result<void> {
+function startAlone(path: VirtAddr): Result<void> {
   pointers[0] = path;
   pointers[1] = 0n;
-  return startInit(thread, path);
+  return startInit(path);
 }
 
 /** Executes a program with the words in `pointers`. */
-function startInit(thread: Thread, path: VirtAddr): Result<void> {
-  if (!acquireExecLock(thread)) return ok();
+function startInit(path: VirtAddr): Result<void> {
+  if (!acquireExecLock()) return ok();
   const measured = measure(addressOf(pointers), addressOf(environment));
   if (!measured.ok) {
-    releaseExecLock(thread);
+    releaseExecLock();
     return measured;
   }
   return execProcess(path, lengthOf(path));

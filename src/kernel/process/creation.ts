@@ -177,7 +177,7 @@ export function execProcess(path: VirtAddr, pathLength: u64): Result<void> {
   const thread = runningThread()!;
   const opened = openProgramSource(thread, source, path, pathLength);
   if (opened.ok) return execSource(thread, source, path, pathLength);
-  releaseExecLock(thread);
+  releaseExecLock();
   return opened;
 }
 
@@ -195,7 +195,7 @@ export function execSource(thread: Thread, from: ProgramSource, path: VirtAddr, 
   const file = from.file;
   if (file !== null) retainFile(file);
   closeSource(from);
-  releaseExecLock(thread);
+  releaseExecLock();
   const space = built.ok ? prepareForExec(process, built.value) : built;
   if (!space.ok) {
     if (file !== null) releaseFile(file);

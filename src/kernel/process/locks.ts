@@ -1,11 +1,11 @@
 /**
- * What kernel code that sleeps shares things by. The running thread owns what it locks; nobody but the owner unlocks. A
- * wait for any of these is not cut short by signals.
+ * What kernel code that sleeps shares things by. The running thread owns what it locks; nobody but the owner unlocks.
+ * Signals do not cut a wait for any of these short.
  */
 import { Errno, embed, err, ok, type Result, u32 } from '#dialect';
 import { isReady, moveInReadyQueue, runningThread, sleep, wakeThread } from '../sched/scheduler.ts';
 import { finishWaiting, prepareToWait, unlinkWaiter, wakeAll, wakeOne } from './sync.ts';
-import { Priority, type Thread } from './thread.ts';
+import { Attention, Priority, type Thread } from './thread.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 function waitOn(queue: WaitQueue, thread: Thread): void {
@@ -32,6 +32,18 @@ export class Mutex {
     if (this.owner === thread) return err(Errno.EDEADLK);
     if (this.owner === null) this.owner = thread;
     while (this.owner !== thread) waitOn(this.waiters, thread);
+    return ok();
+  }
+
+  /** As `lock`, but EINTR once the thread is to end. */
+  lockUnlessKilled(): Result<void> {
+    const thread = runningThread()!;
+    if (this.owner === thread) return err(Errno.EDEADLK);
+    if (this.owner === null) this.owner = thread;
+    while (this.owner !== thread) {
+      if ((thread.attention.load() & Attention.KILLED) !== 0) return err(Errno.EINTR);
+      waitOn(this.waiters, thread);
+    }
     return ok();
   }
 

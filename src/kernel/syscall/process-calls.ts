@@ -95,11 +95,10 @@ export function vfork(_frame: VirtAddr): Result<u64> {
 
 /** execve(path, argv, envp) */
 export function execve(frame: VirtAddr): Result<u64> {
-  const thread = runningThread()!;
-  if (!acquireExecLock(thread)) return err(Errno.EINTR);
+  if (!acquireExecLock()) return err(Errno.EINTR);
   const length = loadArguments(frame);
   if (!length.ok) {
-    releaseExecLock(thread);
+    releaseExecLock();
     return length;
   }
   const executed = execProcess(addressOf(path), length.value);
