@@ -523,6 +523,16 @@ export class Context {
     } as const;
     this.#statements.push(statement);
   }
+  /**
+   * Makes sure that a bound value's lanes hold no denormals, as far as it matters.
+   * @param suspect i32, 0 when they certainly do not @param check leaves the instruction if they do
+   */
+  excludeDenormals(value: Node, width: 32 | 64, suspect: I32, check: () => void): void {
+    if (value.kind !== 'local') throw new TypeError('only of bound values anything can be established');
+    const establishes = { local: value.id, width };
+    const whenTrue = this.#block(check);
+    this.#statements.push({ kind: 'if', condition: suspect, whenTrue, whenFalse: [], establishes });
+  }
   /** Runs `body`, then again while the condition it returns is not 0. */
   loop(body: () => I32): void {
     let condition: I32 = i32.const(0);

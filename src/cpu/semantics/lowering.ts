@@ -17,6 +17,7 @@ export const BITS: Record<ValueType, number> = { i32: 32, i64: 64, f32: 32, f64:
 
 type Load = Extract<Statement, { kind: 'load' }>;
 type Store = Extract<Statement, { kind: 'store' }>;
+export type If = Extract<Statement, { kind: 'if' }>;
 type Bulk = Extract<Statement, { kind: 'bulk' }>;
 type SegmentAddress = Extract<Statement, { kind: 'segmentAddress' }>;
 
@@ -69,8 +70,8 @@ export abstract class ProgramLowering {
    * within the instruction instead. @param address local with the linear address
    */
   protected translate?(address: number, bits: number, write: boolean, access: AccessKind): void;
-  /** @returns how a condition turns out, when that is known before the program runs */
-  protected knownCondition?(condition: Node): boolean | undefined;
+  /** @returns how the condition turns out, or may be taken to turn out, when that is known before the program runs */
+  protected knownOutcome?(statement: If): boolean | undefined;
   /** Pushes the host address of the current read or write TLB. */
   protected abstract pushTlb(write: boolean): void;
   /** Pushes the value of a load whose probe missed, or leaves. */
@@ -184,7 +185,7 @@ export abstract class ProgramLowering {
         this.#bind(statement.local);
         break;
       case 'if': {
-        const known = this.knownCondition?.(statement.condition);
+        const known = this.knownOutcome?.(statement);
         if (known !== undefined) {
           this.#statements(known ? statement.whenTrue : statement.whenFalse);
           break;

@@ -76,6 +76,12 @@ export interface OperandAccess {
 /** How a fault on a memory access is reported: #SS for the stack; `operand` decides by base register and segment. */
 export type AccessKind = 'operand' | 'stack' | 'data';
 
+/** The lanes of a bound value hold no denormals, or these are treated like any number: DE is set, and DAZ is not. */
+export interface NoDenormals {
+  readonly local: number;
+  readonly width: 32 | 64;
+}
+
 export type Statement =
   | { readonly kind: 'let'; readonly local: LocalNode; readonly value: Node }
   /** Binds a general register, zero-extended from `bits`. */
@@ -155,6 +161,8 @@ export type Statement =
       readonly condition: I32;
       readonly whenTrue: readonly Statement[];
       readonly whenFalse: readonly Statement[];
+      /** What holds behind it. Where that is known before, nothing needs to be done. */
+      readonly establishes?: NoDenormals | undefined;
     }
   /** Repeats `body` while `condition`, evaluated after the body, is not 0. */
   | { readonly kind: 'loop'; readonly body: readonly Statement[]; readonly condition: I32 }

@@ -69,8 +69,8 @@ const squareRoot =
     const a = read(c, lanes, 1);
     const mxcsr = c.mxcsr();
     guard.operands(c, lanes, mxcsr, a);
-    const result = c.let(lanes.sqrt(a));
-    guard.finite(c, lanes, result);
+    const result = c.variable(lanes.sqrt(a));
+    guard.result(c, lanes, mxcsr, result, { a, b: a });
     guard.inexactAllowed(c, mxcsr, () => guard.productIsExact(lanes, result, result, a));
     c.writeVector(0, result);
   };
@@ -89,17 +89,14 @@ const comparison =
     guard.control(c, mxcsr);
     guard.operands(c, lanes, mxcsr, a, b);
     const low = c.let(i32.and(predicate, i32.const(3)));
-    // 0 1 2 3 -> 0 1 1 0
-    const less = i32.and(i32.shr_u(i32.add(low, i32.const(1)), i32.const(1)), i32.const(1));
-    const equal = i32.xor(i32.and(low, i32.const(1)), i32.const(1));
-    guard.ordered(c, lanes, mxcsr, a, b, i32.eqz(less));
-    const unordered = lanes.or(lanes.ne(a, a), lanes.ne(b, b));
-    const holds = lanes.or(
-      lanes.or(lanes.and(lanes.lt(a, b), lanes.mask(less)), lanes.and(lanes.eq(a, b), lanes.mask(equal))),
-      lanes.and(unordered, lanes.mask(i32.eq(low, i32.const(3)))),
-    );
-    const negate = lanes.mask(i32.and(i32.shr_u(predicate, i32.const(2)), i32.const(1)));
-    c.writeVector(0, lanes.maskBits(lanes.xor(holds, negate)));
+    const isLow = (value: number): I32 => i32.eq(low, i32.const(value));
+    guard.ordered(c, lanes, mxcsr, a, b, i32.or(isLow(0), isLow(3)));
+    const holds = c.variable(lanes.lt(a, b));
+    c.if(isLow(0), () => c.assign(holds, lanes.eq(a, b)));
+    c.if(isLow(2), () => c.assign(holds, lanes.le(a, b)));
+    c.if(isLow(3), () => c.assign(holds, lanes.or(lanes.ne(a, a), lanes.ne(b, b))));
+    c.if(i32.and(predicate, i32.const(4)), () => c.assign(holds, lanes.not(holds)));
+    c.writeVector(0, lanes.maskBits(holds));
   };
 
 const CF = 0;

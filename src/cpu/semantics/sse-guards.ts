@@ -3,13 +3,13 @@
  *
  * WebAssembly rounds to nearest, keeps denormals, raises nothing, and leaves the payload of a NaN result open. So the result of an
  * instruction is WebAssembly's, and MXCSR stays as it is, if
- *   1. MXCSR rounds to nearest, masks every exception, and has DAZ and FTZ off (`control`, or `inexactAllowed`);
- *   2. no operand is a denormal, or DE is set already (`operands`); only arithmetic and comparison look at this;
+ *   1. MXCSR rounds to nearest and masks every exception (`control`, or `inexactAllowed`);
+ *   2. no operand is a denormal, or DE is set already and DAZ off (`operands`); only arithmetic and comparison look at this;
  *   3. no result is a NaN or an infinity (`finite`). Then no operand was a NaN or an invalid infinity, nothing was divided by
  *      zero and nothing overflowed: IE, ZE and OE stay. Or the flags that they raise are set already, and NaN results are made
  *      here as the manual has them (`special`);
  *   4. each result is above the smallest normal number in magnitude, or zero because an operand is, or UE and PE are both set
- *      already (`notTiny`). A tiny result raises UE only if it is inexact, and then it does not exceed the smallest normal
+ *      already and FTZ off (`notTiny`). A tiny result raises UE only if it is inexact, and then it does not exceed the smallest normal
  *      number after rounding. Sums skip this: a tiny sum of two numbers is a multiple of the smallest denormal, hence exact.
  *      So do roots, which are never tiny;
  *   5. PE is set already, or each result is exact (`inexactAllowed`). Tests for exactness may err on the side of "inexact".
@@ -17,6 +17,8 @@
  */
 import {
   DenormalFlag,
+  DenormalsAreZero,
+  FlushToZero,
   InvalidFlag,
   OverflowFlag,
   PrecisionFlag,
@@ -27,17 +29,26 @@ import type { Context } from './context.ts';
 import { f64, type I32, type I64, i32, i64, type Node } from './nodes.ts';
 import type { Lanes } from './sse-lanes.ts';
 
-const controlMask = 0xffc0;
+/** Rounding and masks; DAZ and FTZ matter to denormals alone. */
+const controlMask = 0x7f80;
 const controlDefault = 0x1f80;
 
 /** What MXCSR holds in nearly all code, in these bits: conditions 1 and 5 hold. */
 export const SETTLED = { mask: controlMask | PrecisionFlag, value: controlDefault | PrecisionFlag } as const;
 
-const isSet = (mxcsr: I32, flags: number): I32 => i32.and(mxcsr, i32.const(flags));
+/** Flags that must be set, and those with controls that must be clear, for denormal operands and tiny results to be like any other. */
+const denormalResults = { mask: DenormalFlag | DenormalsAreZero | FlushToZero, value: DenormalFlag };
+const denormalOperands = { mask: DenormalFlag | DenormalsAreZero, value: DenormalFlag };
+const tinyResults = { mask: UnderflowFlag | PrecisionFlag | FlushToZero, value: UnderflowFlag | PrecisionFlag };
+
+const has = (mxcsr: I32, { mask, value }: { mask: number; value: number }): I32 =>
+  i32.eq(i32.and(mxcsr, i32.const(mask)), i32.const(value));
+
+const isSet = (mxcsr: I32, flags: number): I32 => has(mxcsr, { mask: flags, value: flags });
 
 /** Condition 1, for instructions that `inexactAllowed` does not look after. */
 export function control(c: Context, mxcsr: I32): void {
-  c.exactUnless(i32.eq(i32.and(mxcsr, i32.const(controlMask)), i32.const(controlDefault)));
+  c.exactUnless(has(mxcsr, { mask: controlMask, value: controlDefault }));
 }
 
 /** Mask of the lanes that hold a denormal, in the lanes' format unless another smallest normal number is given. */
@@ -47,26 +58,17 @@ export function denormal(lanes: Lanes, value: Node, smallestNormal: bigint = lan
 }
 
 /** Condition 2. @param some mask of the lanes with a denormal operand */
-export function denormalsAllowed(c: Context, lanes: Lanes, mxcsr: I32, some: Node): void {
-  c.if(lanes.any(some), () => c.exactUnless(isSet(mxcsr, DenormalFlag)));
+export function denormalsAllowed(c: Context, lanes: Lanes, mxcsr: I32, some: Node, fields = denormalOperands): void {
+  c.if(lanes.any(some), () => c.exactUnless(has(mxcsr, fields)));
 }
 
 /** Condition 2 for operands in the lanes' format. Denormals are told from zeros only where there is one or the other. */
 export function operands(c: Context, lanes: Lanes, mxcsr: I32, ...values: readonly Node[]): void {
-  const { exponent } = lanes;
-  if (exponent !== undefined) {
-    for (const value of values) {
-      const isZero = lanes.eq(value, lanes.constant(0n)) as I32;
-      c.if(i32.eqz(exponent(value)), () => c.exactUnless(i32.or(isZero, isSet(mxcsr, DenormalFlag))));
-    }
-    return;
+  for (const value of values) {
+    c.excludeDenormals(value, lanes.precision.width, lanes.someSmall(value), () =>
+      denormalsAllowed(c, lanes, mxcsr, denormal(lanes, value)),
+    );
   }
-  const smallestNormal = lanes.constant(lanes.precision.smallestNormal);
-  const union = (masks: readonly Node[]): Node => masks.reduce((a, b) => lanes.or(a, b));
-  const small = union(values.map((value) => lanes.lt(lanes.abs(value), smallestNormal)));
-  c.if(lanes.any(small), () => {
-    denormalsAllowed(c, lanes, mxcsr, union(values.map((value) => denormal(lanes, value))));
-  });
 }
 
 /** Condition 3. */
@@ -75,21 +77,18 @@ export function finite(c: Context, lanes: Lanes, result: Node): void {
 }
 
 /**
- * Conditions 3 and 4 for the result of a op b, a variable. Scalars that are neither huge nor tiny pass by their exponent, and
- * infinite ones and NaNs are turned away: packed code computes on in lanes that no one looks at any more, scalar code stops.
+ * Conditions 3 and 4 for the result of a op b, a variable. Ordinary results pass by their exponents. Infinite scalars and NaNs
+ * are turned away: packed code computes on in lanes that no one looks at any more, scalar code stops.
  * @param operands with `zeros` of `notTiny`, unless tiny results are exact, and `divisor` of `special`
  */
 export function result(c: Context, lanes: Lanes, mxcsr: I32, result: Node, operands: ResultOperands): void {
-  const { exponent, precision } = lanes;
   const { a, b, zeros, divisor } = operands;
-  if (exponent === undefined) {
-    special(c, lanes, mxcsr, result, a, b, divisor);
+  c.excludeDenormals(result, lanes.precision.width, lanes.someUnusual(result), () => {
+    if (lanes.count === 1) finite(c, lanes, result);
+    else special(c, lanes, mxcsr, result, a, b, divisor);
     if (zeros) notTiny(c, lanes, mxcsr, result, zeros);
-    return;
-  }
-  c.if(i32.ge_u(i32.sub(exponent(result), i32.const(2)), i32.const(precision.exponents - 2)), () => {
-    finite(c, lanes, result);
-    if (zeros) notTiny(c, lanes, mxcsr, result, zeros);
+    // Then it is no matter to what comes next: operands that are results have been looked at.
+    denormalsAllowed(c, lanes, mxcsr, denormal(lanes, result), denormalResults);
   });
 }
 
@@ -127,7 +126,7 @@ export function special(c: Context, lanes: Lanes, mxcsr: I32, result: Node, a: N
 
 /** Where a mask holds in some lane, flags must be set already. */
 function flagged(c: Context, lanes: Lanes, mxcsr: I32, mask: Node, flags: number): void {
-  c.exactUnless(i32.or(i32.eqz(lanes.any(mask)), i32.eq(isSet(mxcsr, flags), i32.const(flags))));
+  c.exactUnless(i32.or(i32.eqz(lanes.any(mask)), isSet(mxcsr, flags)));
 }
 
 /**
@@ -144,9 +143,10 @@ export function notTiny(
   smallestNormal: bigint = lanes.precision.smallestNormal,
 ): void {
   const tiny = (): Node => lanes.le(lanes.abs(result), lanes.constant(smallestNormal));
-  c.if(lanes.any(tiny()), () =>
-    flagged(c, lanes, mxcsr, lanes.and(tiny(), lanes.not(zeros())), UnderflowFlag | PrecisionFlag),
-  );
+  c.if(lanes.any(tiny()), () => {
+    const rounded = lanes.any(lanes.and(tiny(), lanes.not(zeros())));
+    c.exactUnless(i32.or(i32.eqz(rounded), has(mxcsr, tinyResults)));
+  });
 }
 
 /**

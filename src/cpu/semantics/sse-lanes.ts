@@ -21,6 +21,8 @@ interface Precision {
   readonly infinity: bigint;
   readonly smallestNormal: bigint;
   readonly quietBit: bigint;
+  /** The upper 32 bits (single: all) shifted left by one have the biased exponent from this bit on. */
+  readonly exponentShift: 21 | 24;
   /** The biased exponent of infinities and NaNs. */
   readonly exponents: number;
 }
@@ -30,6 +32,7 @@ const single: Precision = {
   infinity: 0x7f800000n,
   smallestNormal: 0x00800000n,
   quietBit: 0x00400000n,
+  exponentShift: 24,
   exponents: 0xff,
 };
 const double: Precision = {
@@ -37,6 +40,7 @@ const double: Precision = {
   infinity: 0x7ff0000000000000n,
   smallestNormal: 0x0010000000000000n,
   quietBit: 0x0008000000000000n,
+  exponentShift: 21,
   exponents: 0x7ff,
 };
 
@@ -64,7 +68,6 @@ export interface Lanes {
   readonly nearest: (a: Node) => Node;
   readonly and: Binary;
   readonly or: Binary;
-  readonly xor: Binary;
   /** The same mask in every lane, from i32 0 or 1. */
   readonly mask: (holds: I32) => Node;
   /** A mask as the bits that CMPPS leaves: all ones in each lane that holds. */
@@ -78,8 +81,10 @@ export interface Lanes {
   readonly all: (mask: Node) => I32;
   /** The same encoding in every lane. */
   readonly constant: (bits: bigint) => Node;
-  /** The biased exponent of a scalar as i32: hosts get at it by integer instructions and need no constants. */
-  readonly exponent: ((a: Node) => I32) | undefined;
+  /** i32, not 0 when some lane is zero or a denormal. */
+  readonly someSmall: (a: Node) => I32;
+  /** i32, not 0 unless all lanes are ordinary: finite, and at least twice the smallest normal number in magnitude. */
+  readonly someUnusual: (a: Node) => I32;
   /** One lane as a scalar. */
   readonly lane: (a: Node, index: number) => Node;
   /** Mask of the lanes that hold a signalling NaN. */
@@ -113,11 +118,21 @@ function scalarSignalling({ width, infinity, quietBit }: Precision): (a: Node) =
       };
 }
 
+const LOWEST = -0x8000_0000;
+
+/** Biased exponents of ordinary numbers begin here. */
+const ORDINARY = 2;
+
 function scalar(precision: Precision): Lanes {
   const type = precision.width === 32 ? 'f32' : 'f64';
   const arithmetic = (name: string) => (a: Node, b: Node) => operation(type, `${type}.${name}`, [a, b]);
   const comparison = (name: string) => (a: Node, b: Node) => operation('i32', `${type}.${name}`, [a, b]);
   const unary = (name: string) => (a: Node) => operation(type, `${type}.${name}`, [a]);
+  const { exponentShift, exponents } = precision;
+  const upper = (a: Node): I32 =>
+    type === 'f32'
+      ? i32.reinterpret_f32(a as Node<'f32'>)
+      : i32.wrap_i64(i64.shr_u(i64.reinterpret_f64(a as Node<'f64'>), i64.const(32)));
   return {
     type,
     precision,
@@ -136,7 +151,6 @@ function scalar(precision: Precision): Lanes {
     nearest: unary('nearest'),
     and: (a, b) => i32.and(a as I32, b as I32),
     or: (a, b) => i32.or(a as I32, b as I32),
-    xor: (a, b) => i32.xor(a as I32, b as I32),
     mask: (holds) => holds,
     maskBits: (mask) =>
       type === 'f32' ? i32.sub(i32.const(0), mask as I32) : i64.sub(i64.const(0), i64.extend_i32_u(mask as I32)),
@@ -145,13 +159,12 @@ function scalar(precision: Precision): Lanes {
     any: (mask) => mask as I32,
     all: (mask) => mask as I32,
     constant: (bits) => (type === 'f32' ? f32.const(bits) : f64.const(bits)),
-    exponent: (a) =>
-      type === 'f32'
-        ? i32.and(i32.shr_u(i32.reinterpret_f32(a as Node<'f32'>), i32.const(23)), i32.const(precision.exponents))
-        : i32.and(
-            i32.wrap_i64(i64.shr_u(i64.reinterpret_f64(a as Node<'f64'>), i64.const(52))),
-            i32.const(precision.exponents),
-          ),
+    someSmall: (a) => i32.eqz(i32.and(upper(a), i32.const(exponents << (exponentShift - 1)))),
+    someUnusual: (a) =>
+      i32.ge_u(
+        i32.add(i32.shl(upper(a), i32.const(1)), i32.const(-(ORDINARY << exponentShift))),
+        i32.const((exponents - ORDINARY) << exponentShift),
+      ),
     lane: (a) => a,
     signalling: scalarSignalling(precision),
     quiet: (a) =>
@@ -164,7 +177,7 @@ function scalar(precision: Precision): Lanes {
 }
 
 function packed(precision: Precision): Lanes {
-  const { width, infinity, quietBit } = precision;
+  const { width, infinity, quietBit, exponentShift, exponents } = precision;
   const count = width === 32 ? 4 : 2;
   const shape = `f${width}x${count}`;
   const integers = `i${width}x${count}`;
@@ -172,6 +185,13 @@ function packed(precision: Precision): Lanes {
   const binary = (name: string) => (a: Node, b: Node) => vector(`${shape}.${name}`, a, b);
   const unary = (name: string) => (a: Node) => vector(`${shape}.${name}`, a);
   const splat = (bits: bigint) => constant('v128', repeat(bits, width));
+  const splat32 = (value: number) => constant('v128', repeat(BigInt.asUintN(32, BigInt(value)), 32));
+  const bitmask = (mask: V128) => vectorTest(`${integers}.bitmask`, mask);
+  /**
+   * Each 32 bits without their top bit, twice, plus an offset. Where the offset has unsigned order become signed order, the lanes'
+   * exponents are compared in one instruction; of doubles, `bitmask` then looks at the upper halves alone.
+   */
+  const magnitude = (a: Node, offset: number) => vector('i32x4.add', vector('i32x4.add', a, a), splat32(offset));
   return {
     type: 'v128',
     precision,
@@ -190,16 +210,23 @@ function packed(precision: Precision): Lanes {
     nearest: unary('nearest'),
     and: (a, b) => vector('v128.and', a, b),
     or: (a, b) => vector('v128.or', a, b),
-    xor: (a, b) => vector('v128.xor', a, b),
     mask: (holds) => vector('i32x4.splat', i32.sub(i32.const(0), holds)),
     maskBits: (mask) => mask,
     // pmin(x, y) is y where y < x, else x.
     least: (a, b) => vector(`${shape}.pmin`, b, a),
     greatest: (a, b) => vector(`${shape}.pmax`, b, a),
-    any: (mask) => vectorTest('v128.any_true', mask as V128),
-    all: (mask) => vectorTest(`${integers}.all_true`, mask as V128),
+    any: (mask) => bitmask(mask as V128),
+    all: (mask) => i32.eq(bitmask(mask as V128), i32.const((1 << count) - 1)),
     constant: splat,
-    exponent: undefined,
+    someSmall: (a) => {
+      const limit = splat32((1 << exponentShift) + LOWEST);
+      return bitmask(vector('i32x4.gt_s', limit, magnitude(a, LOWEST)));
+    },
+    someUnusual: (a) => {
+      const first = ORDINARY << exponentShift;
+      const limit = splat32((((exponents << exponentShift) - first) | 0) + LOWEST - 1);
+      return bitmask(vector('i32x4.gt_s', magnitude(a, LOWEST - first), limit));
+    },
     lane: (a, index) => extractLane(element, `${shape}.extract_lane`, a as V128, index),
     signalling: (a) => {
       const magnitude = vector('v128.and', a, splat((1n << BigInt(width - 1)) - 1n));

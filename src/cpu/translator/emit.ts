@@ -18,6 +18,7 @@ import type { CpuState } from '../state.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { ControlFlow } from './control-flow.ts';
+import { DenormalsFlow } from './denormals-flow.ts';
 import { type Flags, FlagsFlow, type FlagValue } from './flags-flow.ts';
 import { type RegionFrame, RegionLowering, readsMxcsr, type SpanLocals } from './lower.ts';
 import { type Block, type Candidate, type Exit, type Region, successorsOf } from './region.ts';
@@ -41,6 +42,7 @@ export class RegionEmitter {
   readonly #blocks: readonly Block[];
   readonly #flow: ControlFlow;
   readonly #flagsFlow: FlagsFlow;
+  readonly #denormalsFlow: DenormalsFlow;
   readonly #code = new Code(1);
   readonly #budget = 0;
   readonly #exitRecord: number;
@@ -63,6 +65,7 @@ export class RegionEmitter {
     this.#flow = new ControlFlow(this.#blocks.map(successorsOf));
     const resolver = new RegisterResolver(state);
     this.#flagsFlow = new FlagsFlow(this.#blocks, this.#flow, resolver);
+    this.#denormalsFlow = new DenormalsFlow(this.#blocks, this.#flow, resolver);
     this.#use = new RegisterUse(resolver);
     for (const block of region.blocks) {
       for (const { record, translatable } of block.instructions) this.#use.add(record, translatable.program.statements);
@@ -262,7 +265,7 @@ export class RegionEmitter {
     block.instructions.forEach((instruction, index) => {
       const isDead = this.#flagsFlow.dead[number]![index]!;
       this.#record = instruction.record;
-      this.#lowering.lower(instruction, this.#flags.kind, isDead);
+      this.#lowering.lower(instruction, this.#flags.kind, isDead, this.#denormalsFlow.known[number]![index]!);
       this.#left -= instruction.count;
       this.#flags = this.#flagsFlow.behind(this.#flags, instruction, isDead);
     });

@@ -9,13 +9,20 @@ export interface KnownBits {
 const NONE: KnownBits = { mask: 0, value: 0 };
 const exactly = (value: number): KnownBits => ({ mask: -1, value });
 
-/** @param locals what is known of bound values, by local @returns what follows for a value */
-export function knownBits(node: Node, locals: ReadonlyMap<number, KnownBits>): KnownBits {
+/**
+ * @param locals what is known of bound values, by local @param immediate the instruction's
+ * @returns what follows for a value
+ */
+export function knownBits(node: Node, locals: ReadonlyMap<number, KnownBits>, immediate?: () => bigint): KnownBits {
   if (node.kind === 'constant' && node.type === 'i32') return exactly(Number(node.bits) | 0);
   if (node.kind === 'local') return locals.get(node.id) ?? NONE;
   if (node.kind !== 'operation') return NONE;
   const [a, b] = node.operands;
   switch (node.name) {
+    case 'i32.wrap_i64': {
+      const bits = immediate && constantBits(a!, immediate);
+      return bits === undefined ? NONE : exactly(Number(bits & 0xffff_ffffn) | 0);
+    }
     case 'i32.and': {
       const [x, y] = [knownBits(a!, locals), knownBits(b!, locals)];
       const mask = (x.mask & y.mask) | (x.mask & ~x.value) | (y.mask & ~y.value);
@@ -30,6 +37,15 @@ export function knownBits(node: Node, locals: ReadonlyMap<number, KnownBits>): K
     default:
       return NONE;
   }
+}
+
+/** @returns the value of a constant or an immediate, cut or not */
+function constantBits(node: Node, immediate: () => bigint): bigint | undefined {
+  if (node.kind === 'constant') return node.bits;
+  if (node.kind === 'instruction') return node.what === 'immediate' ? immediate() : undefined;
+  if (node.kind !== 'operation' || node.name !== 'i64.and') return undefined;
+  const [value, mask] = node.operands.map((operand) => constantBits(operand, immediate));
+  return value === undefined || mask === undefined ? undefined : value & mask;
 }
 
 /** @param whenEqual 0 or 1, what the comparison yields for equal values */

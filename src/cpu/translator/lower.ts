@@ -14,7 +14,7 @@ import {
 } from '../layout.ts';
 import { RBP, RSP } from '../semantics/context.ts';
 import { conditionAfter, statusFlagsAfter } from '../semantics/flags.ts';
-import { ProgramLowering } from '../semantics/lowering.ts';
+import { type If, ProgramLowering } from '../semantics/lowering.ts';
 import type {
   AccessKind,
   Bits,
@@ -95,6 +95,7 @@ export class RegionLowering extends ProgramLowering {
   #flagsTouched = false;
   /** What is known of the program's locals. */
   readonly #known = new Map<number, KnownBits>();
+  #withoutDenormals: ReadonlySet<number> = new Set();
 
   constructor(frame: RegionFrame, state: CpuState, resolver: RegisterResolver) {
     super(frame.code);
@@ -106,18 +107,22 @@ export class RegionLowering extends ProgramLowering {
   /**
    * @param flagKind of the flags before, if known
    * @param flagsAreDead what the instruction does to the flags may be left out
+   * @param withoutDenormals bound values of which that need not be established
    */
-  lower({ record, translatable }: RegionInstruction, flagKind: number | undefined, flagsAreDead: boolean): void {
+  lower(
+    { record, translatable }: RegionInstruction,
+    flagKind: number | undefined,
+    flagsAreDead: boolean,
+    withoutDenormals: ReadonlySet<number>,
+  ): void {
     this.#record = record;
     this.#flagKind = flagKind;
     this.#flagsTouched = false;
     this.bindFixed(FLAGS_A, this.#frame.flagsA);
     this.bindFixed(FLAGS_B, this.#frame.flagsB);
     const { program } = flagsAreDead ? translatable.withoutFlags : translatable;
-    this.#known.clear();
-    if (this.#frame.isSettled) {
-      for (const each of program.statements) if (readsMxcsr(each)) this.#known.set(each.local.id, SETTLED);
-    }
+    this.#withoutDenormals = withoutDenormals;
+    this.#learn(program.statements);
     this.lowerStatements(program.statements);
     this.releaseLocals();
   }
@@ -171,10 +176,25 @@ export class RegionLowering extends ProgramLowering {
     this.code.set(local);
   }
 
-  protected override knownCondition(condition: Node): boolean | undefined {
+  protected override knownOutcome({ condition, establishes }: If): boolean | undefined {
+    if (establishes !== undefined && this.#withoutDenormals.has(establishes.local)) return false;
     if (this.#known.size === 0) return undefined;
     const { mask, value } = knownBits(condition, this.#known);
     return mask === -1 ? value !== 0 : undefined;
+  }
+
+  /** What MXCSR and immediates tell of bound values. */
+  #learn(statements: readonly Statement[]): void {
+    this.#known.clear();
+    const immediate = () => this.#constant('immediate');
+    for (const statement of statements) {
+      if (readsMxcsr(statement)) {
+        if (this.#frame.isSettled) this.#known.set(statement.local.id, SETTLED);
+      } else if (statement.kind === 'let' && statement.local.type === 'i32') {
+        const known = knownBits(statement.value, this.#known, immediate);
+        if (known.mask !== 0) this.#known.set(statement.local.id, known);
+      }
+    }
   }
 
   protected readField(address: number, bytes: 4 | 8): void {
