@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { FORMS, type Form } from '../../src/cpu/decode/forms.ts';
 import { Instruction } from '../../src/cpu/decode/instruction.ts';
 import { exactInstructions } from '../../src/cpu/floating-point/instructions.ts';
-import { DenormalsAreZero, FloatStatus, FlushToZero, MxcsrReset, PrecisionFlag } from '../../src/cpu/floating-point/mxcsr.ts';
+import {
+  DenormalsAreZero,
+  FloatStatus,
+  FlushToZero,
+  MxcsrReset,
+  PrecisionFlag,
+} from '../../src/cpu/floating-point/mxcsr.ts';
 import { XMM } from '../../src/cpu/layout.ts';
 import { Evaluator, type OracleMemory } from '../../src/cpu/oracle/evaluate.ts';
 import { Context } from '../../src/cpu/semantics/context.ts';

@@ -2,7 +2,8 @@ import type { Semantics } from './context.ts';
 import {
   constant,
   extractLane,
-  type I32,
+  type F32,
+  type F64,
   type I64,
   i32,
   i64,
@@ -17,8 +18,11 @@ const GENERAL_PROTECTION = 13;
 const zero = constant('v128', 0n);
 
 /** A vector with a value in its lowest lane and zeros above. */
-const only32 = (value: I32): V128 => replaceLane('i32x4.replace_lane', zero, 0, value);
 const only64 = (value: I64): V128 => replaceLane('i64x2.replace_lane', zero, 0, value);
+
+/** The same for numbers: hosts load them without a detour through integer registers. */
+const onlySingle = (value: F32): V128 => replaceLane('f32x4.replace_lane', zero, 0, value);
+const onlyDouble = (value: F64): V128 => replaceLane('f64x2.replace_lane', zero, 0, value);
 
 const high64 = (value: V128): I64 => extractLane('i64', 'i64x2.extract_lane', value, 1);
 
@@ -30,7 +34,7 @@ const whole =
 
 /** MOVSS and MOVSD: a load clears the rest of the register, a move between registers keeps it. */
 const scalar =
-  <T extends 'i32' | 'i64'>(type: T, only: (value: Node<T>) => V128): Semantics =>
+  <T extends 'f32' | 'f64'>(type: T, only: (value: Node<T>) => V128): Semantics =>
   (c) => {
     const value = c.readLane(1, type);
     c.writeVector(0, c.inMemory(1) ? only(value) : value);
@@ -74,8 +78,8 @@ export const SSE_MOVES: Record<string, Semantics> = {
   MOVNTPS: whole(true),
   MOVNTPD: whole(true),
   MOVNTDQ: whole(true),
-  MOVSS: scalar('i32', only32),
-  MOVSD: scalar('i64', only64),
+  MOVSS: scalar('f32', onlySingle),
+  MOVSD: scalar('f64', onlyDouble),
   MOVD: clearingMove(32),
   MOVQ: clearingMove(64),
   MOVLPS: lowHalf,
