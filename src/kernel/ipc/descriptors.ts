@@ -1,10 +1,10 @@
 /** Descriptor tables: which small number means which open file, for one process or for several that share a table. */
 import { addressOf, assert, constructAt, Errno, err, ok, type Result, references, sizeOf, u32, u64 } from '#dialect';
 import { ObjectCache } from '../memory/slab.ts';
+import { MOST_DESCRIPTORS } from '../process/limits.ts';
 import { type OpenFile, retainFile } from './open-file.ts';
 import { releaseFile } from './release.ts';
 
-export const MOST_DESCRIPTORS = 1024;
 const CHUNK = 64;
 const CHUNKS = 16;
 const ALL_USED = 0xffff_ffff_ffff_ffffn;

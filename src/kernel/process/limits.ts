@@ -1,5 +1,5 @@
 /** Resource limits (getrlimit(2)): what they are called, and what a process starts with. */
-import type { u32, u64 } from '#dialect';
+import { type u32, u64 } from '#dialect';
 import { DEFAULT_STACK_LIMIT } from '../memory/layout.ts';
 import type { Process } from './pcb.ts';
 
@@ -27,7 +27,7 @@ export const LIMIT_COUNT = 16;
 /** RLIM_INFINITY. */
 export const UNLIMITED = 0xffff_ffff_ffff_ffffn;
 /** Descriptors that a process can have open: the hard limit never exceeds it. */
-export const MOST_DESCRIPTORS = 1024n;
+export const MOST_DESCRIPTORS = 1024;
 
 /** Processes that fit into the table. */
 const MOST_PROCESSES = 1024n;
@@ -54,7 +54,7 @@ export function initializeLimits(process: Process): void {
   process.limits[Limit.STACK]!.soft = DEFAULT_STACK_LIMIT;
   set(process, Limit.CORE, 0n);
   set(process, Limit.NPROC, MOST_PROCESSES);
-  set(process, Limit.NOFILE, MOST_DESCRIPTORS);
+  set(process, Limit.NOFILE, u64(MOST_DESCRIPTORS));
   set(process, Limit.SIGPENDING, MOST_QUEUED_SIGNALS);
   set(process, Limit.MSGQUEUE, 0n);
   set(process, Limit.NICE, 0n);

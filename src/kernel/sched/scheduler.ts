@@ -125,9 +125,15 @@ export function sleep(): void {
 
 /**
  * Gives the processor straight to a waiting thread that is in no queue, ahead of all who are ready, with the rest of the
- * running thread's time slice. The running thread has prepared to wait; if it has been woken since, it goes on.
+ * running thread's time slice; where schedules are explored, `next` is one of them. The running thread has prepared to wait;
+ * if it has been woken since, it goes on.
  */
 export function switchToWaiter(next: Thread): void {
+  if (isExploring()) {
+    wakeThread(next);
+    sleep();
+    return;
+  }
   const thread = runningThread();
   const isWaiting = thread !== null && thread.state.load() === ThreadState.Blocked;
   if (thread === null || !isWaiting || !changeState(next, ThreadState.Blocked, ThreadState.Running)) {

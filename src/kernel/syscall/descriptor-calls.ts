@@ -11,7 +11,6 @@ import {
   fileAt,
   fillDescriptor,
   isClosedOnExec,
-  MOST_DESCRIPTORS,
   replaceDescriptor,
   reserveDescriptor,
   setClosedOnExec,
@@ -22,7 +21,7 @@ import { createPipe, PIPE_BYTES, pipeFill } from '../ipc/pipe.ts';
 import { releaseFile } from '../ipc/release.ts';
 import { lesser } from '../memory/layout.ts';
 import { copyOut, readUser32, writeUser32 } from '../memory/user-copy.ts';
-import { Limit, limitOf } from '../process/limits.ts';
+import { Limit, limitOf, MOST_DESCRIPTORS } from '../process/limits.ts';
 import { TrapFrame } from '../processor/trap-frame.ts';
 import { runningThread } from '../sched/scheduler.ts';
 import { finishWith, openFileAt } from './io-calls.ts';

@@ -20,10 +20,11 @@ import {
   type VirtAddr,
   virt,
 } from '#dialect';
-import { fileAt, MOST_DESCRIPTORS } from '../ipc/descriptors.ts';
+import { fileAt } from '../ipc/descriptors.ts';
 import { pollers, readinessChanges } from '../ipc/poll-waiters.ts';
 import { PollEvent, readinessOf } from '../ipc/readiness.ts';
 import { copyIn, copyOut, readUser64 } from '../memory/user-copy.ts';
+import { MOST_DESCRIPTORS } from '../process/limits.ts';
 import { isInterrupted, setSignalMask } from '../process/signal-delivery.ts';
 import { finishWaiting, prepareToWait } from '../process/sync.ts';
 import { Restart, type Thread } from '../process/thread.ts';
@@ -111,7 +112,18 @@ export function poll(frame: VirtAddr): Result<u64> {
   const registers = TrapFrame.at(frame);
   const timeout = i32(registers.rdx);
   const deadline = timeout < 0 ? NO_DEADLINE : deadlineAfter(u64(u64(timeout) * MILLISECOND));
-  return pollVector(registers.rdi, registers.rsi, deadline);
+  return pollUntil(frame, deadline);
+}
+
+/** poll towards a deadline, which an interruption without a handler leaves as it is. */
+export function pollUntil(frame: VirtAddr, deadline: u64): Result<u64> {
+  const registers = TrapFrame.at(frame);
+  const thread = runningThread()!;
+  const found = pollVector(registers.rdi, registers.rsi, deadline);
+  if (thread.restart === Restart.NEVER || deadline === NO_DEADLINE) return found;
+  thread.restart = Restart.TO_DEADLINE;
+  thread.resumedDeadline = deadline;
+  return found;
 }
 
 /** ppoll(vector, count, timeout, mask, mask size) */

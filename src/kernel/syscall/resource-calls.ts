@@ -103,7 +103,7 @@ function changeLimit(caller: Process, target: Process, resource: u32, soft: u64,
   if (resource >= LIMIT_COUNT || soft > hard) return err(Errno.EINVAL);
   const pair = target.limits[resource]!;
   if (hard > pair.hard && !isPrivileged(caller.credentials)) return err(Errno.EPERM);
-  if (resource === Limit.NOFILE && hard > MOST_DESCRIPTORS) return err(Errno.EPERM);
+  if (resource === Limit.NOFILE && hard > u64(MOST_DESCRIPTORS)) return err(Errno.EPERM);
   pair.soft = soft;
   pair.hard = hard;
   if (resource === Limit.STACK && target.addressSpace !== null) target.addressSpace.stackLimit = soft;

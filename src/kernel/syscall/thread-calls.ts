@@ -19,6 +19,7 @@ import {
 } from '../sched/futex.ts';
 import { runningThread } from '../sched/scheduler.ts';
 import { SystemCall } from './numbers.ts';
+import { pollUntil } from './poll-calls.ts';
 import { deadlineAfter, monotonicDeadline, readTimespec, sleepUntil } from './time-calls.ts';
 
 export function gettid(_frame: VirtAddr): Result<u64> {
@@ -195,6 +196,7 @@ export function restartSyscall(frame: VirtAddr): Result<u64> {
   const deadline = thread.resumedDeadline;
   if (call === SystemCall.nanosleep) return sleepUntil(deadline, registers.rsi);
   if (call === SystemCall.clock_nanosleep) return sleepUntil(deadline, registers.r10);
+  if (call === SystemCall.poll) return pollUntil(frame, deadline);
   const operation = u32(registers.rsi);
   const isMasked = (operation & FUTEX_COMMAND) === FutexOperation.WAIT_BITSET;
   return waitUntil(frame, operation, isMasked ? u32(registers.r9) : NO_FUTEX_MASK, deadline);
