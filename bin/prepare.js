@@ -1,8 +1,7 @@
 // Brings a fresh or changed clone up to date: installs dependencies when the lock file is newer than what is installed,
 // and rebuilds dist/ when a source is newer than it. Silent unless something fails.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -32,21 +31,26 @@ function installDependencies() {
   }
 }
 
-const COMMON_JS = [
-  "import { createRequire } from 'node:module';",
-  "import { fileURLToPath as pathOf } from 'node:url';",
-  'const require = createRequire(import.meta.url);',
-  'const __filename = pathOf(import.meta.url);',
-  "const __dirname = pathOf(new URL('.', import.meta.url));",
-].join('');
+/** Milliseconds after which nobody who started with an older build will ask for a part of it. */
+const GRACE = 600_000;
+
+/** Removes what earlier builds left in dist/. */
+function removeOutdated(outputs) {
+  for (const name of readdirSync(join(root, 'dist'))) {
+    const file = join(root, 'dist', name);
+    const isOutput = /\.js(\.map)?$/.test(name) && !outputs.has(`dist/${name}`);
+    if (isOutput && Date.now() - modifiedAt(file) > GRACE) rmSync(file, { force: true });
+  }
+}
 
 async function buildDist() {
   const stamp = join(root, 'dist', '.built');
   const sources = Math.max(newestBelow(join(root, 'src')), modifiedAt(join(root, 'package-lock.json')));
   if (modifiedAt(stamp) >= sources) return;
   const { build } = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href);
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
+    metafile: true,
     entryPoints: {
       index: 'src/index.ts',
       cli: 'src/cli/main.ts',
@@ -60,12 +64,13 @@ async function buildDist() {
     platform: 'node',
     target: 'node20',
     external: ['chalk', 'commander'],
-    // TypeScript is CommonJS: bundled, it need not be searched for exports at every start, but wants what such modules have.
-    banner: { js: COMMON_JS },
+    // TypeScript, bundled, need not be searched for exports at every start; it is not to look for the files of a Node host.
+    define: { 'process.browser': 'true' },
     minifyWhitespace: true,
     sourcemap: true,
     logLevel: 'error',
   });
+  removeOutdated(new Set(Object.keys(metafile.outputs)));
   const { storeInterpreter } = await import(pathToFileURL(join(root, 'dist/interpreter.js')).href);
   writeFileSync(join(root, 'dist/interpreter.bin'), storeInterpreter());
   mkdirSync(dirname(stamp), { recursive: true });

@@ -40,6 +40,9 @@ export const REPOSITORY = [
     ],
     ['what the README names exists', 'the README > names only files that exist'],
   ]),
+  ...keptBy('repository/browser.test.ts', '', [
+    ['the API needs nothing of Node', 'the API boots, types and compiles where there is nothing of Node'],
+  ]),
   ...keptBy('repository/packed.test.ts', 'the packed package', [
     ['types come with the API', 'has types that check a consumer, and refuse a wrong one'],
     [
