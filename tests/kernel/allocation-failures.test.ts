@@ -9,8 +9,10 @@ import { findThread, type Thread, threadCount } from '../../src/kernel/process/t
 import { frameBelow, TrapFrame } from '../../src/kernel/processor/trap-frame.ts';
 import { dispatchSystemCall } from '../../src/kernel/syscall/dispatch.ts';
 import { SystemCall } from '../../src/kernel/syscall/numbers.ts';
+import { program } from './elf-program.ts';
 import { type FakeMachine, startMachine } from './fake-machine.ts';
 import { type Running, startProcess, switchTo, ThreadEnded, whileAway } from './fake-switch.ts';
+import { filesAnswer, PlayedServer } from './played-server.ts';
 
 /** Which allocation from now on fails: 1 the next one, 0 none. */
 const failure = vi.hoisted(() => ({ in: 0, hasHappened: false }));
@@ -263,5 +265,79 @@ describe('an allocation that fails, whichever it is, is an error that changes no
     expect(touch(address + 3n * PAGE)).toBe(0n);
     unmap(address);
     expect(state()).toEqual(before);
+  });
+});
+
+describe('an allocation that fails in execve, whichever it is, leaves the old program as it was', () => {
+  let server: PlayedServer;
+
+  beforeAll(() => {
+    // A quarter of a page: header, program header and code are one segment.
+    const segments = [{ address: 0x40_0000n, bytes: Buffer.alloc(0x100), memorySize: 0x3000n, flags: 7 }];
+    const image = Buffer.from(program({ entry: 0x40_0080n, segments }).subarray(0, 0x100));
+    image.writeBigUInt64LE(0n, 0x48);
+    const files = {
+      '/bin/program': image,
+      '/bin/script': Buffer.from('#!/bin/program -x\n'),
+    };
+    server = new PlayedServer(machine, init.thread, filesAnswer(files));
+    server.giveRoot(init.process);
+    become(init.thread);
+  });
+
+  const store = (address: bigint, text: string): bigint => {
+    for (const [index, byte] of Buffer.from(`${text}\0`).entries())
+      mem.store8(virt(address + BigInt(index)), byte as never);
+    return address;
+  };
+
+  /** A child of init that is about to execute a program, and what makes it try. */
+  function childFor(path: string): { pid: bigint; thread: Thread; attempt: () => bigint } {
+    const pid = call(SystemCall.fork);
+    const thread = findThread(Number(pid) as never)!;
+    become(thread);
+    const vector = pages + 0x100n;
+    mem.store64(virt(vector), store(pages + 0x200n, 'argument'));
+    mem.store64(virt(vector + 8n), 0n);
+    store(pages + 0x300n, path);
+    const attempt = (): bigint => {
+      const result = call(SystemCall.execve, pages + 0x300n, vector, vector);
+      server.hearOfCloses();
+      become(thread);
+      return result;
+    };
+    return { pid, thread, attempt };
+  }
+
+  it.each(['/bin/program', '/bin/script'])('of %s', (path) => {
+    // Once without failures, so that the server's own memory is there.
+    const first = childFor(path);
+    expect(first.attempt()).toBe(0n);
+    become(init.thread);
+    endAndReap(first.pid);
+    server.hearOfCloses();
+    become(init.thread);
+    const { pid, thread, attempt } = childFor(path);
+    const space = thread.process!.addressSpace!;
+    const before = [state(), space.areas.count, space.residentPages];
+    let failures = 0;
+    for (;;) {
+      failure.in = failures + 1;
+      failure.hasHappened = false;
+      const result = attempt();
+      failure.in = 0;
+      if (!failure.hasHappened) {
+        expect(result).toBe(0n);
+        break;
+      }
+      failures++;
+      expect([failures, result]).toEqual([failures, ENOMEM]);
+      expect(thread.process!.addressSpace).toBe(space);
+      expect([failures, [state(), space.areas.count, space.residentPages]]).toEqual([failures, before]);
+    }
+    expect(failures).toBeGreaterThan(15);
+    expect(TrapFrame.at(frameBelow(thread.kernelStack)).rip).toBe(0x40_0080n);
+    become(init.thread);
+    endAndReap(pid);
   });
 });

@@ -9,12 +9,14 @@ import {
 } from '../../src/kernel/initramfs/cpio.ts';
 import { type AddressSpace, getKernelRoot, releaseAddressSpace } from '../../src/kernel/memory/address-space.ts';
 import { areaAt } from '../../src/kernel/memory/area.ts';
-import { USER_END } from '../../src/kernel/memory/layout.ts';
+import { freeFrameCount } from '../../src/kernel/memory/frames.ts';
+import { directMap, lesser, USER_END } from '../../src/kernel/memory/layout.ts';
+import { createObject, memoryObjectCount, objectPage, releaseObject } from '../../src/kernel/memory/object.ts';
 import { checkProgram, LoadedProgram, loadProgram } from '../../src/kernel/process/loader.ts';
 import { ProgramSource } from '../../src/kernel/process/program-source.ts';
 import { archive } from '../system/images.ts';
 import { type ProgramShape, program } from './elf-program.ts';
-import { type FakeMachine, loadFreshSpace, startMachine } from './fake-machine.ts';
+import { type FakeMachine, loadFreshSpace, startMachine, unwrap } from './fake-machine.ts';
 
 const AT = 0xffff_9100_0000_0000n;
 const PATH_AT = 0xffff_9200_0000_0000n;
@@ -57,7 +59,49 @@ function load(into: AddressSpace, image: Uint8Array, loaded: LoadedProgram): { o
   return loadProgram(into, source, loaded);
 }
 
+/** Loads an image as a file that has been mapped. */
+function loadMapped(into: AddressSpace, image: Uint8Array, loaded: LoadedProgram): { ok: boolean } {
+  const object = unwrap(createObject(BigInt(image.length) as never));
+  for (let offset = 0; offset < image.length; offset += 4096)
+    place(directMap(unwrap(objectPage(object, BigInt(offset) as never))), image.subarray(offset, offset + 4096));
+  const source = new ProgramSource();
+  source.object = object;
+  source.data = directMap(unwrap(objectPage(object, 0n as never)));
+  source.size = object.size;
+  source.loaded = lesser(object.size, 4096n as never);
+  const result = loadProgram(into, source, loaded);
+  releaseObject(object);
+  return result;
+}
+
 describe('an ELF program', () => {
+  it('is the same mapped from its file as copied, and gives its file back', () => {
+    const before = [freeFrameCount(), memoryObjectCount()];
+    const image = program({
+      ...good,
+      segments: [
+        ...good.segments,
+        { address: 0x40_8ff0n, bytes: Buffer.alloc(0x10, 7), memorySize: 0x5000n, flags: 6 },
+      ],
+    });
+    const contents: unknown[] = [];
+    for (const loadIt of [load, loadMapped]) {
+      const root = machine.cr3;
+      const target = loadFreshSpace(machine);
+      place(AT, image);
+      const loaded = new LoadedProgram();
+      expect(loadIt(target, image, loaded).ok).toBe(true);
+      const words: bigint[] = [];
+      for (let at = 0x40_8ff0n; at < 0x40_e000n; at += 0x200n) words.push(mem.load64(virt(at)));
+      words.push(mem.load64(virt(0x40_1000n)), mem.load64(virt(0x40_3008n)), mem.load64(virt(0x40_a00cn)));
+      contents.push([loaded.entry, loaded.end, target.heapStart, words]);
+      machine.cr3 = root;
+      releaseAddressSpace(target);
+    }
+    expect(contents[1]).toEqual(contents[0]);
+    expect([freeFrameCount(), memoryObjectCount()]).toEqual(before);
+  });
+
   it('is mapped segment by segment, zeroed behind its file', () => {
     const image = program(good);
     expect(check(image)).toEqual({ ok: true, value: undefined });
@@ -117,7 +161,7 @@ describe('an ELF program', () => {
       place(AT, image);
       if (!checkProgram(virt(AT), BigInt(image.length) as never, BigInt(image.length) as never).ok) continue;
       const target = loadFreshSpace(machine);
-      expect(load(target, image, new LoadedProgram()).ok).toBe(true);
+      expect((round % 2 === 0 ? load : loadMapped)(target, image, new LoadedProgram()).ok).toBe(true);
       for (let area = target.areas.first; area !== null; area = area.next) {
         expect(area.start >= 0x1_0000n && area.start < area.end && area.end <= USER_END).toBe(true);
         expect(area.next === null || area.end <= area.next.start).toBe(true);

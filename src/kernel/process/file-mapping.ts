@@ -17,6 +17,7 @@ import {
   type MemoryObject,
   releaseObject,
 } from '../memory/object.ts';
+import { populate } from '../memory/user-pages.ts';
 import { chooseAddress, MAP_TYPE, MapFlag, mapArea, mapMemory, mappingSize } from './memory.ts';
 import { isAffordable } from './memory-limits.ts';
 import type { Thread } from './thread.ts';
@@ -72,6 +73,7 @@ function fillThrough(thread: Thread, file: OpenFile, object: MemoryObject, windo
   if (!area.ok) return err(area.error);
   attachObject(area.value, object, 0n);
   linkArea(window.areas, area.value);
+  if (populate(window, area.value, USER_START, end, true) < end) return err(Errno.ENOMEM);
   const read = readIntoSpace(thread, file, 0n, window, USER_START, object.size);
   if (!read.ok) return err(read.error);
   return read.value === object.size ? ok() : err(Errno.EIO);
