@@ -38,8 +38,9 @@ export function profileGuest(name: string, image: GuestImage, engine: Engine): G
 }
 
 function rankFunctions({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): GuestProfile['functions'] {
-  // The sampler's own start and stop are no part of the guest's time.
-  const ours = nodes.filter(({ callFrame }) => callFrame.url !== 'node:inspector');
+  // Starting and stopping the sampler, and what that calls, is no part of the guest's time.
+  const sampler = new Set(nodes.filter(isSampler).flatMap(({ id, children = [] }) => [id, ...children]));
+  const ours = nodes.filter(({ id }) => !sampler.has(id));
   const names = new Map(ours.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
   const times = new Map<string, number>();
   let total = 0;
@@ -55,6 +56,8 @@ function rankFunctions({ nodes, samples = [], timeDeltas = [] }: Profiler.Profil
     .sort((a, b) => b.share - a.share)
     .slice(0, FUNCTIONS_SHOWN);
 }
+
+const isSampler = ({ callFrame }: Profiler.ProfileNode): boolean => callFrame.url === 'node:inspector';
 
 function nameOf({ functionName, url }: { readonly functionName: string; readonly url: string }): string {
   const file = url.split('/').at(-1) ?? '';
