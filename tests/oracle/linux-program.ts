@@ -53,9 +53,9 @@ export function onLinux(program: string): Outcome {
 }
 
 /** Runs it as the first process of our kernel. Lines of the kernel's own log begin with a bracket. */
-export async function onVerdigris(program: string): Promise<Outcome> {
+export async function onVerdigris(program: string, memory = '256M'): Promise<Outcome> {
   const initrd = bootArchive({ 'bin/program': readFileSync(program) });
-  const machine = await boot(kernelImage(), { initrd, commandLine: 'init=/bin/program one two' });
+  const machine = await boot(kernelImage(), { memory, initrd, commandLine: 'init=/bin/program one two' });
   machine.serial.type(END_OF_INPUT);
   const stop = machine.runSync({ maxInstructions: LIMIT });
   const lines = machine.serial.text.replaceAll('\r', '').split('\n');

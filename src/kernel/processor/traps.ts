@@ -20,8 +20,8 @@ import { collectInput } from '../console/terminal.ts';
 import { areaAt } from '../memory/area.ts';
 import { USER_END } from '../memory/layout.ts';
 import { Access, resolvePage } from '../memory/user-pages.ts';
-import { terminateProcess } from '../process/exit.ts';
 import { prepareForUserMode } from '../process/lifecycle.ts';
+import { relieveMemory } from '../process/out-of-memory.ts';
 import { forceSignal, Signal } from '../process/signal-delivery.ts';
 import { SignalCode } from '../process/signal-info.ts';
 import { accountProcessTick } from '../process/times.ts';
@@ -74,14 +74,12 @@ function handlePageFault(frame: VirtAddr): void {
   prepareForUserMode();
 }
 
-/** What becomes of a thread whose access `resolvePage` has answered with an error. */
+/** What becomes of a thread whose access `resolvePage` has answered with an error: a signal, or for ENOMEM another try. */
 function refuseAccess(frame: VirtAddr, address: u64, error: u32): void {
   const thread = runningThread()!;
-  const process = thread.process!;
   const registers = TrapFrame.at(frame);
   if (error === Errno.ENOMEM) {
-    print`[PROCESS] out of memory: pid=${process.pid} is killed\n`;
-    terminateProcess(process, Signal.SIGKILL);
+    relieveMemory(thread);
     return;
   }
   thread.faultVector = PAGE_FAULT_VECTOR;
@@ -94,7 +92,7 @@ function refuseAccess(frame: VirtAddr, address: u64, error: u32): void {
       : forceSignal(thread, Signal.SIGSEGV, isMapped(address) ? SignalCode.NO_PERMISSION : SignalCode.NOT_MAPPED);
   if (isSeen) return;
   const name = error === Errno.EIO ? 'BUS ERROR' : 'SEGFAULT';
-  print`[PROCESS] ${name} pid=${process.pid} addr=${hex(address)} rip=${hex(registers.rip)}\n`;
+  print`[PROCESS] ${name} pid=${thread.process!.pid} addr=${hex(address)} rip=${hex(registers.rip)}\n`;
 }
 
 function isMapped(address: u64): boolean {
