@@ -81,7 +81,7 @@ async function answerCases(hex: string | undefined): Promise<void> {
   let rest = '';
   process.stdin.setEncoding('latin1');
   for await (const chunk of process.stdin) {
-    const lines = (rest + chunk).split('\n');
+    const lines = (rest + chunk).split(/\r?\n/);
     rest = lines.pop()!;
     if (!(await writeOutput(lines.map(answer).join('')))) return;
   }

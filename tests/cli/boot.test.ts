@@ -1,5 +1,7 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { packageRoot } from '../../src/cli/images.ts';
 import { concatenate, elfImage, multibootHeader, pvhImage } from '../machine/image-builder.ts';
 import { file, scratch, verdigris } from './verdigris.ts';
 
@@ -121,6 +123,18 @@ describe('the kernel gets', () => {
       'over the pipe.',
     );
     expect(outcome).toMatchObject({ stdout: 'over the pipe.', status: 1 });
+  });
+});
+
+describe('--rootfs DIRECTORY', () => {
+  it('makes a directory of the host the root of the file system, from which init is taken', async () => {
+    const folder = join(scratch, 'root');
+    mkdirSync(folder);
+    cpSync(join(packageRoot(), 'images/bin/hello'), join(folder, 'hello'));
+    chmodSync(join(folder, 'hello'), 0o755);
+    const { stdout, status } = await verdigris(['boot', '--rootfs', folder, '--append', 'init=/hello one']);
+    expect(stdout).toContain('hello from process 1 one');
+    expect(status).toBe(7);
   });
 });
 

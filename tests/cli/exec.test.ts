@@ -47,6 +47,11 @@ describe('verdigris exec --cases', () => {
     expect(status).toBe(0);
   });
 
+  it('takes lines that end with CR LF, and a last one that does not end', async () => {
+    const { stdout, status } = await verdigris(['exec', '--cases'], 'id=1 code=90\r\nid=2 code=90');
+    expect([stdout, status]).toEqual(['id=1 v=ok rip=10000801 fl=0\nid=2 v=ok rip=10000801 fl=0\n', 0]);
+  });
+
   it('names the line of a case that makes no sense', async () => {
     const { status, stderr } = await verdigris(['exec', '--cases'], 'id=1 code=90\nid=2 code=9\n');
     expect(stderr.split('\n')[0]).toBe('verdigris: line 2: code has 1 hexadecimal digits: a byte takes two');

@@ -17,6 +17,10 @@ export const COMMAND_LINE = [
     ['exit status of port 0xf4', 'the exit status > is (v << 1) | 1 for a write of v to port 0xf4'],
     ['exit status of a power-off', 'the exit status > is the status left at port 0xf5 when the guest powers off'],
     ['exit status 125', 'the exit status > is 125, with one sentence, for a file that is no kernel'],
+    [
+      'boot --rootfs',
+      '--rootfs DIRECTORY > makes a directory of the host the root of the file system, from which init is taken',
+    ],
     ['boot --record and --replay', 'a recorded session > replays to the same output, instruction count and state hash'],
   ]),
   ...keptBy('cli/memory.test.ts', 'verdigris boot --memory 3G', [
