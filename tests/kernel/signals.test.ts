@@ -133,6 +133,26 @@ describe('real-time signals', () => {
   });
 });
 
+describe('a stopped process', () => {
+  it('keeps signals that would end or stop it until it is continued, and dies of SIGKILL at once', () => {
+    const { process, thread } = running;
+    sendSignal(process, Signal.SIGSTOP, sender);
+    process.isStopReported = true;
+    sendSignal(process, Signal.SIGSTOP, sender);
+    sendSignal(process, Signal.SIGTERM, sender);
+    sendSignal(process, Signal.SIGCHLD, sender);
+    expect([process.stopSignal, process.isStopReported, isKilled(thread)]).toEqual([Signal.SIGSTOP, true, false]);
+    sendSignal(process, Signal.SIGCONT, sender);
+    expect([process.stopSignal, process.pending.signals]).toEqual([0, signalBit(Signal.SIGTERM)]);
+    expect(takeSignal(thread, info)).toBe(0);
+    expect(process.exitStatus).toBe(Signal.SIGTERM);
+    const other = startProcess(machine, process.parent).process;
+    sendSignal(other, Signal.SIGSTOP, sender);
+    sendSignal(other, Signal.SIGKILL, sender);
+    expect([other.stopSignal, other.exitStatus]).toEqual([0, Signal.SIGKILL]);
+  });
+});
+
 describe('a fault', () => {
   it('reaches a handler, and ends a process that blocks its signal', () => {
     handle(Signal.SIGSEGV);

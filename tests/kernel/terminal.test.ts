@@ -16,7 +16,7 @@ import { abandonTerminal, announceOrphan, isOrphanedGroup } from '../../src/kern
 import { MapFlag, mapMemory } from '../../src/kernel/process/memory.ts';
 import { type Process, unlinkChild } from '../../src/kernel/process/pcb.ts';
 import { createSession, setProcessGroup } from '../../src/kernel/process/session.ts';
-import { Signal, sendSignal } from '../../src/kernel/process/signal-delivery.ts';
+import { Signal, sendSignal, signalBit } from '../../src/kernel/process/signal-delivery.ts';
 import { SignalInfo } from '../../src/kernel/process/signal-info.ts';
 import { wakeAll } from '../../src/kernel/process/sync.ts';
 import { Restart } from '../../src/kernel/process/thread.ts';
@@ -274,6 +274,7 @@ describe('job control', () => {
     type('\x1a');
     expect(job.stopSignal).toBe(Signal.SIGTSTP);
     expect(screen()).toBe('half a line^Z');
+    sendSignal(job, Signal.SIGCONT, new SignalInfo());
     type('\x03');
     expect(job.exitStatus).toBe(Signal.SIGINT);
     expect(shell.process.isExiting).toBe(false);
@@ -311,7 +312,7 @@ describe('job control', () => {
     expect(orphan.stopSignal).toBe(Signal.SIGTSTP);
     unlinkChild(orphan);
     announceOrphan(orphan, job);
-    expect([orphan.stopSignal, orphan.exitStatus]).toEqual([0, Signal.SIGHUP]);
+    expect([orphan.stopSignal, orphan.pending.signals]).toEqual([0, signalBit(Signal.SIGHUP)]);
     const alone = makeProcess(machine, null);
     sendSignal(alone, Signal.SIGTSTP, new SignalInfo());
     expect(alone.stopSignal).toBe(0);

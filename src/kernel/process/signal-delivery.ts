@@ -157,10 +157,15 @@ function generate(
   return isQueued;
 }
 
-/** Takes the default action, or none, of a signal that nobody blocks, waits for or handles. */
+/**
+ * Takes the default action, or none, of a signal that nobody blocks, waits for or handles. While a process is stopped only
+ * SIGKILL acts; the rest is pending until it is continued.
+ */
 function actsAtOnce(process: Process, receiver: Thread, signal: u32): boolean {
   if ((receiver.awaitedSignals & signalBit(signal)) !== 0n || handlerOf(process, signal) > SIG_IGN) return false;
-  if (!isDropped(process, signal)) takeDefaultAction(process, signal);
+  if (isDropped(process, signal)) return true;
+  if (process.stopSignal !== 0 && signal !== Signal.SIGKILL) return false;
+  takeDefaultAction(process, signal);
   return true;
 }
 

@@ -67,6 +67,7 @@ int main(void) {
   kill(child, SIGCONT);
   wait_id("continue", P_PGID, getpgrp(), WCONTINUED, child);
   int status = 0;
+  setpgid(child, child); /* A group of its own, with a parent outside: SIGTSTP stops no orphaned one. */
   kill(child, SIGTSTP);
   printf("wait4: %d\n", waitpid(child, &status, WUNTRACED) == child);
   report_status("wait4", status);
@@ -77,6 +78,17 @@ int main(void) {
   settle();
   kill(child, SIGKILL);
   wait_id("killed while stopped", P_PID, child, WEXITED | WSTOPPED, child);
+
+  child = start(-1);
+  kill(child, SIGSTOP);
+  wait_id("stop", P_PID, child, WSTOPPED, child);
+  kill(child, SIGSTOP);
+  kill(child, SIGTERM);
+  settle();
+  wait_id("a second stop and a signal while stopped", P_PID, child, WSTOPPED | WEXITED | WNOHANG, child);
+  kill(child, SIGCONT);
+  settle();
+  wait_id("continued, and ended by what was pending", P_PID, child, WEXITED, child);
 
   static char stack[65536] __attribute__((aligned(16)));
   child = clone(leave, stack + sizeof stack, 0, (void *)5L);
