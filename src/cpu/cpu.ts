@@ -532,7 +532,7 @@ export class Cpu {
     }
     const before = this.instructionCount;
     state.i32[STRING_LIMIT_WORD] = system.stepTrap ? 1 : STRING_LIMIT;
-    const exit = this.#isolated();
+    const exit = this.#isolated(this.#lookup());
     state.i32[STRING_LIMIT_WORD] = STRING_LIMIT;
     if (this.#paused && !system.stepTrap) system.paused();
     else if (this.#paused || this.instructionCount > before) system.retired();
@@ -542,19 +542,20 @@ export class Cpu {
   /** What was executed alone stopped between two iterations. */
   #paused = false;
 
-  /** Executes the instruction at RIP and nothing behind it. */
-  #isolated(): RunExit | undefined {
+  /** Executes the instruction at RIP and nothing behind it. @param record of it, or 0 with a fault to deliver */
+  #isolated(record: number): RunExit | undefined {
     this.#paused = false;
-    const record = this.#lookup();
     const alone = record === 0 ? 0 : this.#alone(record);
     if (alone === 0) return this.#deliverPending();
+    const { generation } = this.#cache;
     const stop = this.#recordAfter(alone, 1);
     const reason = stop <= 0 ? this.#execute(alone, NO_TICKS) : this.#executeTo(stop, alone);
     this.#paused = reason === R.EXIT.RESTART;
     if (reason === R.EXIT.FAULT || reason === R.EXIT.DEVICE) this.#stops.discard();
     // What comes next belongs to the next step: its fetch may fault, behind whatever this instruction left pending.
     const exit = GONE_ON.has(reason) ? undefined : this.#handle(reason);
-    this.#next = 0;
+    const goesOn = reason === R.EXIT.STOP && alone === record && this.#cache.generation === generation;
+    this.#next = goesOn ? this.#record : 0;
     return exit;
   }
 
@@ -565,14 +566,14 @@ export class Cpu {
   #alone(record: number): number {
     const isBreakpoint = (this.state.u8[record + R.MARKS]! & R.MARK.breakpoint) !== 0;
     if (!isBreakpoint && this.#recordAfter(record, 1) >= 0) return record;
-    return this.#cache.single(this.#page!, this.#offset());
+    return this.#lookup() === 0 ? 0 : this.#cache.single(this.#page!, this.#offset());
   }
 
   /** Repeats the instruction at RIP, which met a device or a watched page, with access to them. */
   #deviceInstruction(): RunExit | undefined {
     this.state.i32[DEVICE_ACCESS_WORD] = 1;
     try {
-      return this.#isolated();
+      return this.#isolated(this.#record);
     } finally {
       this.state.i32[DEVICE_ACCESS_WORD] = 0;
     }
