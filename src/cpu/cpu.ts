@@ -58,6 +58,11 @@ const PAGE = 4096;
 const MARGIN = 2 * R.RUN_LIMIT + REGION_REACH;
 /** Instructions between returns to TypeScript: V8 replaces a running function by its optimised version only when it is called. */
 const SLICE = 200_000;
+/**
+ * Where events and system instructions end every slice early, one ends by itself after so many instructions, so that the translator gets
+ * a sample. Translating such code gains little for what it costs: it must go on for long.
+ */
+const RARE_SAMPLES = 2_000_000;
 /** Ticks with which every taken branch comes back. */
 const NO_TICKS = -MARGIN;
 /** How often in a row nothing may retire, as where a handler of exceptions cannot be reached, before the host gets a turn. */
@@ -129,6 +134,8 @@ export class Cpu {
   #codeLimit = 0;
   /** Record at RIP, when it is known. */
   #next = 0;
+  /** Instructions until a slice ends for the sake of a sample. */
+  #untilSample = RARE_SAMPLES;
   /** Record at which the interpreter came back. */
   #record = 0;
   #passedAt = -1;
@@ -361,7 +368,10 @@ export class Cpu {
     const record = this.#next || this.#known() || this.#lookup();
     if (record === 0) return this.#deliverPending();
     if (left <= MARGIN) return this.#atMost(record, left);
-    return this.#handle(this.#execute(record, Math.min(left - MARGIN, SLICE)));
+    const before = this.instructionCount;
+    const reason = this.#execute(record, Math.min(left - MARGIN, SLICE, this.#untilSample));
+    this.#untilSample -= this.instructionCount - before;
+    return this.#handle(reason);
   }
 
   /**
@@ -446,6 +456,7 @@ export class Cpu {
   /** The end of a slice shows where time is spent. */
   #sample(): void {
     this.#next = this.#record;
+    this.#untilSample = RARE_SAMPLES;
     this.system.tlb.spans.refresh();
     if (this.translator !== undefined && this.#lookup() === this.#record)
       this.translator.sample(this.#page!, this.#record);

@@ -152,8 +152,10 @@ export class Tlb {
     const word = (tlbReadAddress(0) + slot * TLB_ENTRY_BYTES) >>> 2;
     const page = low & ~0xfff;
     const physicalPage = Math.floor(this.physical / 4096);
+    const isSame = this.#words[word] === (page | slow) && this.#words[word + 1] === high;
     const isFree = this.#words[word] === -1 && this.#words[word + 1] === -1;
-    if (!isFree) this.spans.forget(tlbReadAddress(0) + table * TLB_BYTES);
+    if (!isFree && !(isSame && this.#words[word + TLB_PHYSICAL_PAGE / 4] === physicalPage))
+      this.spans.forget(tlbReadAddress(0) + table * TLB_BYTES);
     this.#words[word + TLB_TAG / 4] = page | slow;
     this.#words[word + TLB_TAG / 4 + 1] = high;
     this.#words[word + TLB_ADDEND / 4] = this.#ram + physicalPage * 4096 - page;
