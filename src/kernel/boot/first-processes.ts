@@ -1,9 +1,22 @@
 /** The two processes that no other makes: init, and the server that init's program comes from. */
-import { addressOf, array, bytes, err, mem, ok, type Result, type u32, u64, type VirtAddr, virt } from '#dialect';
+import {
+  addressOf,
+  array,
+  bytes,
+  Errno,
+  err,
+  mem,
+  ok,
+  type Result,
+  type u32,
+  u64,
+  type VirtAddr,
+  virt,
+} from '#dialect';
 import { ROOT_BADGE, SERVER_ENDPOINT } from '../abi/file-protocol.ts';
 import { OpenFlag } from '../abi/stat.ts';
 import { print } from '../console/print.ts';
-import { findFile, foundFile } from '../initramfs/cpio.ts';
+import { findFile, foundFile, isFoundExecutable, isFoundRegular } from '../initramfs/cpio.ts';
 import { fillDescriptor, reserveDescriptor } from '../ipc/descriptors.ts';
 import { createEndpoint, type Endpoint, makeRemote } from '../ipc/endpoint.ts';
 import { allocateFile, FileKind, retainFile } from '../ipc/open-file.ts';
@@ -90,6 +103,7 @@ function becomeServer(): void {
 }
 
 function startServer(thread: Thread, path: VirtAddr): Result<void> {
+  if (!isFoundRegular() || !isFoundExecutable()) return err(Errno.EACCES);
   serverSource.data = foundFile.data;
   serverSource.loaded = foundFile.size;
   serverSource.size = foundFile.size;

@@ -1,13 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { boot, serial } from '../../src/index.ts';
-import { initramfs, kernelImage } from './images.ts';
+import { image, initramfs, kernelImage } from './images.ts';
 
 const LIMIT = 400_000_000;
 let programs: Uint8Array;
 
 beforeAll(() => {
   kernelImage();
-  programs = initramfs();
+  programs = initramfs({ 'bin/capabilities': image('tests/system/programs/capabilities.ts', 'user') });
 }, 300_000);
 
 /** Our shell on the console; gives what it answers to a command. */
@@ -24,7 +24,7 @@ async function session(): Promise<(command: string) => Promise<string>> {
 }
 
 describe('the file server', () => {
-  it('is a process like others, but none that a signal to everybody reaches', async () => {
+  it('is a process like others, and programs come through it', async () => {
     const type = await session();
     expect(await type('ps')).toMatch(/2 +0 S +1 +\d+ file-server\n/);
     expect(await type('run hello')).toContain('hello from process 3');
@@ -41,5 +41,15 @@ describe('the file server', () => {
     expect(await type('kill 3')).not.toContain('error');
     expect(await type('ps')).toContain('[3] ended, status 15\n');
     expect(await type('exit 4')).toContain('{"reason":"power-off","status":4}');
+  });
+});
+
+describe('a program with a server of its own', () => {
+  it('calls it with words and buffers, and is told when a capability is revoked and when the server dies', async () => {
+    const machine = await boot(kernelImage(), { initrd: programs, commandLine: 'init=/bin/capabilities' });
+    const stop = machine.runSync({ maxInstructions: LIMIT });
+    expect(machine.serial.text).not.toContain('FAILED');
+    expect(machine.serial.text.match(/ ok\r\n/g)).toHaveLength(9);
+    expect(stop).toEqual({ reason: 'power-off', status: 0 });
   });
 });
