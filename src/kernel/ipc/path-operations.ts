@@ -1,7 +1,7 @@
 /** Operations on paths: which directory's server is asked, and with what. */
-import { Errno, err, type i32, mem, ok, type Result, u32, u64, userPtr, virt } from '#dialect';
+import { Errno, err, type i32, mem, ok, type Result, type u8, u32, u64, userPtr, virt } from '#dialect';
 import { AT_FDCWD, PATH_MAX } from '../abi/stat.ts';
-import { readUser64, readUserByte } from '../memory/user-copy.ts';
+import { readUser8, readUser64 } from '../memory/user-copy.ts';
 import type { Thread } from '../process/thread.ts';
 import { beginCall, setInput } from './call.ts';
 import { fileAt } from './descriptors.ts';
@@ -29,7 +29,7 @@ export function measurePathOrEmpty(address: u64): Result<u64> {
         continue;
       }
     }
-    const byte = readUserByte(at, false);
+    const byte = readUser8(userPtr<u8>(at));
     if (!byte.ok) return err(byte.error);
     if (byte.value === 0) return ok(length);
     length = u64(length + 1n);
@@ -60,7 +60,7 @@ function startOf(thread: Thread, directory: i32, isAbsolute: boolean): Result<Op
 
 function startOfUserPath(thread: Thread, directory: i32, address: u64, length: u64): Result<OpenFile> {
   if (length === 0n) return startOf(thread, directory, false);
-  const first = readUserByte(address, false);
+  const first = readUser8(userPtr<u8>(address));
   return first.ok ? startOf(thread, directory, first.value === SLASH) : err(first.error);
 }
 

@@ -66,14 +66,12 @@ export function fillOut(destination: UserPtr<unknown>, byte: u8, length: u64): R
   return filled;
 }
 
-/** One byte of user memory, or of the kernel's when the caller says so. */
-export function readUserByte(address: u64, isKernel: boolean): Result<u8> {
-  if (isKernel) return ok(mem.load8(virt(address)));
-  if (!isUserRange(address, 1n)) return err(Errno.EFAULT);
+export function readUser8(source: UserPtr<unknown>): Result<u8> {
+  if (!isUserRange(source, 1n)) return err(Errno.EFAULT);
   open();
-  const byte = tryLoad8(userPtr<unknown>(address));
+  const value = tryLoad8(source);
   close();
-  return byte;
+  return value;
 }
 
 export function readUser32(source: UserPtr<unknown>): Result<u32> {
@@ -133,7 +131,7 @@ export function userStringLength(source: UserPtr<unknown>, limit: u64): Result<u
         continue;
       }
     }
-    const byte = readUserByte(address, false);
+    const byte = readUser8(userPtr<u8>(address));
     if (!byte.ok) return err(byte.error);
     if (byte.value === 0) return ok(length);
     length = u64(length + 1n);
@@ -147,7 +145,7 @@ export function userStringLength(source: UserPtr<unknown>, limit: u64): Result<u
  */
 export function copyStringIn(destination: VirtAddr, source: UserPtr<unknown>, capacity: u64): Result<u64> {
   for (let length: u64 = 0n; length < capacity; length = u64(length + 1n)) {
-    const byte = readUserByte(u64(source + length), false);
+    const byte = readUser8(userPtr<u8>(source + length));
     if (!byte.ok) return err(byte.error);
     mem.store8(virt(destination + length), byte.value);
     if (byte.value === 0) return ok(length);

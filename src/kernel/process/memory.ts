@@ -29,6 +29,7 @@ import {
 import { createObject, type MemoryObject, releaseObject } from '../memory/object.ts';
 import { applyProtection, isEagerArea, populateArea } from '../memory/user-pages.ts';
 import { isAffordable, isData, mappedBytes, mayBecomeData, mayExpand } from './memory-limits.ts';
+import { mayLock } from './memory-locks.ts';
 
 /** MAP_* of mmap(2). */
 export const MapFlag = {
@@ -113,7 +114,10 @@ function areaFlags(space: AddressSpace, flags: u32): u32 {
   return chosen;
 }
 
-/** Maps a chosen range in place of what is there; ENOMEM. That pages wanted at once get no frame yet is no error. */
+/**
+ * Maps a chosen range in place of what is there; ENOMEM. EAGAIN: too much of it locked. That pages wanted at once get no frame yet is no
+ * error.
+ */
 export function mapArea(
   space: AddressSpace,
   start: u64,
@@ -127,6 +131,7 @@ export function mapArea(
   if (isReserved(protection, flags) && !isAffordable(size)) return err(Errno.ENOMEM);
   const end = u64(start + size);
   const kind = areaFlags(space, flags);
+  if ((kind & AreaFlag.LOCKED) !== 0 && !mayLock(space, size)) return err(Errno.EAGAIN);
   const added = u64(size - mappedBytes(space, start, end));
   if (!mayExpand(space, added, isData(protection, kind))) return err(Errno.ENOMEM);
   const made = newArea(start, end, u32(protection & Protection.ALL), kind);

@@ -2,7 +2,7 @@
 import { addressOf, array, Errno, err, i32, ok, type Result, u8, u32, u64, userPtr, type VirtAddr } from '#dialect';
 import { NAME_LENGTH } from '../abi/process.ts';
 import { lesser } from '../memory/layout.ts';
-import { copyOut, readUserByte, writeUser32 } from '../memory/user-copy.ts';
+import { copyOut, readUser8, writeUser32 } from '../memory/user-copy.ts';
 import type { Process } from '../process/pcb.ts';
 import { random64 } from '../process/random.ts';
 import { isSignalNumber } from '../process/signal-delivery.ts';
@@ -76,7 +76,7 @@ function setThreadName(thread: Thread, address: u64): Result<u64> {
   for (let index: u32 = 0; index < NAME_LENGTH; index++) {
     name[index] = 0;
     if (isEnded || index === NAME_LENGTH - 1) continue;
-    const byte = readUserByte(u64(address + u64(index)), false);
+    const byte = readUser8(userPtr<u8>(address + u64(index)));
     if (!byte.ok) return err(byte.error);
     name[index] = byte.value;
     isEnded = byte.value === 0;

@@ -253,10 +253,32 @@ static long recurse(int depth) {
   return depth == 0 ? 0 : recurse(depth - 1) + frame[0] - (char)depth + 1;
 }
 
+static void lock_limits(void) {
+  char *base = hole(16);
+  place(base, 4, RW);
+  limit(RLIMIT_MEMLOCK, 2 * PAGE + 5);
+  if (setuid(65534) != 0) printf("no other user\n");
+  REPORT(mlock(base, 2 * PAGE));
+  REPORT(mlock(base + 2 * PAGE, PAGE));
+  REPORT(mlock(base, 2 * PAGE));
+  REPORT(munlock(base, PAGE));
+  REPORT(mlock(base + 2 * PAGE, PAGE));
+  REPORT(mlockall(MCL_CURRENT));
+  REPORT((long)mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0));
+  REPORT(mlockall(MCL_FUTURE));
+  REPORT((long)map(1, RW, MAP_PRIVATE));
+  REPORT(munlockall());
+  limit(RLIMIT_MEMLOCK, 0);
+  REPORT(mlock(base, PAGE));
+  REPORT(mlockall(MCL_FUTURE));
+  fflush(stdout);
+}
+
 static void limits(void) {
   char *base = hole(16);
   place(base, 4, PROT_READ);
   char *end = (char *)syscall(SYS_brk, 0);
+  IN_CHILD("limits of locking", lock_limits());
   limit(RLIMIT_DATA, 0);
   printf("no limit means the hard one: %d\n", map(1, RW, MAP_PRIVATE) != MAP_FAILED);
   limit(RLIMIT_DATA, PAGE);
