@@ -10,13 +10,12 @@ import { pipeCount } from '../../src/kernel/ipc/pipe.ts';
 import { allocateFrame, freeFrameCount, releaseFrame } from '../../src/kernel/memory/frames.ts';
 import { idleKernelStackCount } from '../../src/kernel/memory/kernel-stacks.ts';
 import { killThread } from '../../src/kernel/process/exit.ts';
-import { findThread, type Thread } from '../../src/kernel/process/thread.ts';
-import { frameBelow, TrapFrame } from '../../src/kernel/processor/trap-frame.ts';
-import { dispatchSystemCall } from '../../src/kernel/syscall/dispatch.ts';
+import { findThread } from '../../src/kernel/process/thread.ts';
 import { SystemCall } from '../../src/kernel/syscall/numbers.ts';
 import { type FakeMachine, startMachine, unwrap } from './fake-machine.ts';
 import { type Running, startProcess, switchTo, ThreadEnded } from './fake-switch.ts';
 import { type Answer, filesAnswer, PlayedServer, type Request } from './played-server.ts';
+import { systemCall } from './system-call.ts';
 
 vi.mock('../../src/kernel/sched/switch.ts', async () =>
   (await vi.importActual<typeof import('./fake-switch.ts')>('./fake-switch.ts')).fakeSwitch(),
@@ -35,18 +34,8 @@ let init: Running;
 let page: bigint;
 let server: PlayedServer;
 
-function callAs(thread: Thread, number: number, ...parameters: readonly (number | bigint)[]): bigint {
-  const frame = frameBelow(thread.kernelStack);
-  const registers = TrapFrame.at(frame);
-  const [a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0] = parameters.map((each) => BigInt.asUintN(64, BigInt(each)));
-  registers.code = BigInt(number);
-  Object.assign(registers, { rdi: a0, rsi: a1, rdx: a2, r10: a3, r8: a4, r9: a5 });
-  dispatchSystemCall(frame);
-  return BigInt.asIntN(64, TrapFrame.at(frame).rax);
-}
-
 const call = (number: number, ...parameters: readonly (number | bigint)[]): bigint =>
-  callAs(init.thread, number, ...parameters);
+  systemCall(init.thread, number, ...parameters);
 
 function store(text: string): bigint {
   for (const [index, byte] of Buffer.from(`${text}\0`).entries()) mem.store8(virt(page + BigInt(index)), byte as never);
@@ -189,7 +178,7 @@ describe('a capability', () => {
 function endChild(pid: bigint): void {
   const thread = findThread(Number(pid) as never)!;
   switchTo(machine, thread);
-  expect(() => callAs(thread, SystemCall.exit_group, 0)).toThrow(ThreadEnded);
+  expect(() => systemCall(thread, SystemCall.exit_group, 0)).toThrow(ThreadEnded);
   switchTo(machine, init.thread);
   expect(call(SystemCall.wait4, pid, 0, 0, 0)).toBe(pid);
 }
@@ -204,7 +193,7 @@ describe('the death of a caller', () => {
       throw new Error('a dead caller was answered');
     };
     killThread(thread);
-    expect(callAs(thread, SystemCall.open, store('/data'), 0, 0)).toBe(EINTR);
+    expect(systemCall(thread, SystemCall.open, store('/data'), 0, 0)).toBe(EINTR);
     answer = filesAnswer(files);
     endChild(pid);
     expect(count()).toEqual(before);
@@ -223,7 +212,7 @@ describe('the death of a caller', () => {
         return null;
       };
       switchTo(machine, thread);
-      expect(callAs(thread, SystemCall.open, page, 0, 0)).toBe(EINTR);
+      expect(systemCall(thread, SystemCall.open, page, 0, 0)).toBe(EINTR);
       switchTo(machine, server.thread);
       expect(server.reply(held!, reply)).toBe(ESRCH);
       endChild(pid);

@@ -9,12 +9,11 @@ import { setCurrentDirectory, setRoot } from '../../src/kernel/ipc/process-files
 import { endpointAt } from '../../src/kernel/ipc/serving.ts';
 import type { Process } from '../../src/kernel/process/pcb.ts';
 import type { Thread } from '../../src/kernel/process/thread.ts';
-import { frameBelow, TrapFrame } from '../../src/kernel/processor/trap-frame.ts';
 import { startThread } from '../../src/kernel/sched/scheduler.ts';
-import { dispatchSystemCall } from '../../src/kernel/syscall/dispatch.ts';
 import { SystemCall } from '../../src/kernel/syscall/numbers.ts';
 import { type FakeMachine, unwrap } from './fake-machine.ts';
 import { makeProcess, playServer, switchTo } from './fake-switch.ts';
+import { systemCall } from './system-call.ts';
 
 /** A request as a test sees it. */
 export interface Request {
@@ -67,18 +66,7 @@ export class PlayedServer {
 
   /** Makes the server's own system call; it must be the running thread. */
   call(number: number, ...parameters: readonly (number | bigint)[]): bigint {
-    const frame = frameBelow(this.thread.kernelStack);
-    const registers = TrapFrame.at(frame);
-    const [a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0] = parameters;
-    registers.code = BigInt(number);
-    registers.rdi = BigInt.asUintN(64, BigInt(a0));
-    registers.rsi = BigInt.asUintN(64, BigInt(a1));
-    registers.rdx = BigInt.asUintN(64, BigInt(a2));
-    registers.r10 = BigInt.asUintN(64, BigInt(a3));
-    registers.r8 = BigInt.asUintN(64, BigInt(a4));
-    registers.r9 = BigInt.asUintN(64, BigInt(a5));
-    dispatchSystemCall(frame);
-    return BigInt.asIntN(64, TrapFrame.at(frame).rax);
+    return systemCall(this.thread, number, ...parameters);
   }
 
   /** Gives a process a capability of this server's as its root and current directory. */

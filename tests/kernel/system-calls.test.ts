@@ -9,12 +9,12 @@ import { ProcessState } from '../../src/kernel/process/pcb.ts';
 import { findProcess, processCount } from '../../src/kernel/process/table.ts';
 import { findThread, type Thread, ThreadState, threadCount } from '../../src/kernel/process/thread.ts';
 import { frameBelow, TrapFrame } from '../../src/kernel/processor/trap-frame.ts';
-import { dispatchSystemCall } from '../../src/kernel/syscall/dispatch.ts';
 import { SystemCall } from '../../src/kernel/syscall/numbers.ts';
 import { program } from './elf-program.ts';
 import { type FakeMachine, startMachine, unwrap } from './fake-machine.ts';
 import { adopt, type Running, startProcess, switchTo, ThreadEnded, whileAway } from './fake-switch.ts';
 import { filesAnswer, PlayedServer } from './played-server.ts';
+import { systemCall } from './system-call.ts';
 
 vi.mock('../../src/kernel/sched/switch.ts', async () =>
   (await vi.importActual<typeof import('./fake-switch.ts')>('./fake-switch.ts')).fakeSwitch(),
@@ -47,18 +47,7 @@ let page: bigint;
 
 /** Makes the running thread's system call; RAX as a signed number. */
 function call(number: number, ...parameters: readonly (number | bigint)[]): bigint {
-  const frame = frameBelow(current.kernelStack);
-  const registers = TrapFrame.at(frame);
-  const [a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0] = parameters;
-  registers.code = BigInt(number);
-  registers.rdi = BigInt.asUintN(64, BigInt(a0));
-  registers.rsi = BigInt.asUintN(64, BigInt(a1));
-  registers.rdx = BigInt.asUintN(64, BigInt(a2));
-  registers.r10 = BigInt.asUintN(64, BigInt(a3));
-  registers.r8 = BigInt.asUintN(64, BigInt(a4));
-  registers.r9 = BigInt.asUintN(64, BigInt(a5));
-  dispatchSystemCall(frame);
-  return BigInt.asIntN(64, TrapFrame.at(frame).rax);
+  return systemCall(current, number, ...parameters);
 }
 
 function become(thread: Thread): void {
