@@ -106,6 +106,8 @@ function makeEntryAt(root: PhysAddr, address: u64, tableFlags: u64, leafShift: u
     const made = allocateZeroedFrame();
     if (!made.ok) {
       freeEmptyTables(root, address);
+      // The processor may have looked at the tables already (SDM vol. 3A 4.10.3).
+      invalidatePage(address);
       return err(Errno.ENOMEM);
     }
     tableFrame = made.value;
