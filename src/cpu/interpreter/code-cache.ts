@@ -22,6 +22,8 @@ export interface Run {
   readonly records: number;
   /** Physical page number of the second page, or -1. */
   readonly secondPage: number;
+  /** The start of it has been dropped. */
+  readonly isRest: boolean;
 }
 
 /** What has been decoded of one physical page, seen at one RIP and in one mode. */
@@ -229,7 +231,7 @@ export class CodeCache {
       if (!goesOn || secondPage >= 0) break;
     }
     this.#top = writer.finish(offset, secondPage < 0 ? page.entries : undefined);
-    const run: Run = { page, start, end: offset, first, records: writer.records, secondPage };
+    const run: Run = { page, start, end: offset, first, records: writer.records, secondPage, isRest: false };
     this.#keep(run);
     return first;
   }
@@ -273,16 +275,18 @@ export class CodeCache {
       const from = Math.max(physical - page * PAGE, 0);
       const to = Math.min(end - page * PAGE, PAGE);
       for (const codePage of this.#pages.get(page) ?? []) {
-        const before = codePage.runs.length;
-        codePage.runs = codePage.runs.filter((run) => !this.#dropIfHit(run, from, to));
-        if (codePage.runs.length < before) this.onRunsDropped?.(codePage);
+        const before = codePage.runs;
+        const left = before.flatMap((run) => this.#dropIfHit(run, from, to) ?? []);
+        if (left.length === before.length && left.every((run, index) => run === before[index])) continue;
+        codePage.runs = left;
+        this.onRunsDropped?.(codePage);
       }
       const spillers = this.#spillers.get(page);
       if (spillers)
         this.#spillers.set(
           page,
           spillers.filter((run) => {
-            const isHit = this.#dropIfHit(run, from + PAGE, to + PAGE);
+            const isHit = this.#dropIfHit(run, from + PAGE, to + PAGE) !== run;
             if (isHit) this.onRunsDropped?.(run.page);
             return !isHit;
           }),
@@ -290,18 +294,28 @@ export class CodeCache {
     }
   }
 
-  /** @returns whether the run has been dropped: bytes from `from` to `to` are part of it */
-  #dropIfHit(run: Run, from: number, to: number): boolean {
-    if (run.start >= to || run.end <= from) return false;
+  /**
+   * Drops the instructions of a run that bytes from `from` to `to` are part of, and those before them: they may leave out flags that they
+   * have seen replaced. A run that is hit again goes altogether: it is being written anew.
+   * @returns what is left of the run, undefined for nothing
+   */
+  #dropIfHit(run: Run, from: number, to: number): Run | undefined {
+    if (run.start >= to || run.end <= from) return run;
     const words = this.#state.i32;
     const { entries, crossing, ripBase } = run.page;
-    for (let i = 0, record = run.first; i < run.records; i++, record += R.RECORD_BYTES) {
-      words[(record + R.HANDLER) >> 2] = R.PSEUDO.relookup;
-      const offset = (words[(record + R.RIP) >> 2]! - (ripBase | 0)) | 0;
-      if (entries[offset] === record) entries[offset] = 0;
-    }
+    const offsetOf = (record: number) => (words[(record + R.RIP) >> 2]! - (ripBase | 0)) | 0;
     if (crossing.get(run.start) === run) crossing.delete(run.start);
-    return true;
+    const behind = run.first + run.records * R.RECORD_BYTES;
+    let record = run.first;
+    do {
+      words[(record + R.HANDLER) >> 2] = R.PSEUDO.relookup;
+      const offset = offsetOf(record);
+      if (entries[offset] === record) entries[offset] = 0;
+      record += R.RECORD_BYTES;
+    } while (record < behind && (run.isRest || run.secondPage >= 0 || offsetOf(record) < to));
+    if (record === behind) return undefined;
+    const records = (behind - record) / R.RECORD_BYTES;
+    return { ...run, start: offsetOf(record), first: record, records, isRest: true };
   }
 
   /**
