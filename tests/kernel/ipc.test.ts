@@ -10,6 +10,7 @@ import { pipeCount } from '../../src/kernel/ipc/pipe.ts';
 import { allocateFrame, freeFrameCount, releaseFrame } from '../../src/kernel/memory/frames.ts';
 import { idleKernelStackCount } from '../../src/kernel/memory/kernel-stacks.ts';
 import { killThread } from '../../src/kernel/process/exit.ts';
+import { discardPending } from '../../src/kernel/process/signal-delivery.ts';
 import { findThread } from '../../src/kernel/process/thread.ts';
 import { SystemCall } from '../../src/kernel/syscall/numbers.ts';
 import { type FakeMachine, startMachine, unwrap } from './fake-machine.ts';
@@ -21,6 +22,7 @@ vi.mock('../../src/kernel/sched/switch.ts', async () =>
   (await vi.importActual<typeof import('./fake-switch.ts')>('./fake-switch.ts')).fakeSwitch(),
 );
 
+const SIGUSR1 = 10;
 const EINTR = -4n;
 const EIO = -5n;
 const EBADF = -9n;
@@ -220,6 +222,19 @@ describe('the death of a caller', () => {
     expect(count()).toEqual(before);
     const closed = server.requests.filter(({ operation }) => operation === IpcOperation.CLOSE);
     expect(closed.map(({ badge }) => badge)).toEqual([815n]);
+  });
+});
+
+describe('a server that a signal interrupts', () => {
+  it('has answered the call that it replied to', () => {
+    answer = (request) => {
+      server.process.signalActions[SIGUSR1 - 1]!.handler = 0x40_0000n as never;
+      server.call(SystemCall.kill, server.process.pid, SIGUSR1);
+      expect(server.replyAndReceive(request, { status: -2 })).toBe(EINTR);
+      return null;
+    };
+    expect(open('/data')).toBe(-2n);
+    discardPending(server.process, 0xffff_ffff_ffff_ffffn as never);
   });
 });
 

@@ -120,7 +120,19 @@ export class PlayedServer {
   }
 
   /** What ipc_reply returns. */
-  reply(request: Request, { status, word = 0n, transfer = 0, descriptor = 0, output }: Answer): bigint {
+  reply(request: Request, answer: Answer): bigint {
+    this.#prepare(request, answer);
+    return this.call(VerdigrisCall.ipc_reply, request.id, this.#memory + REPLY_OFFSET);
+  }
+
+  /** What ipc_reply_receive returns. */
+  replyAndReceive(request: Request, answer: Answer): bigint {
+    this.#prepare(request, answer);
+    const reply = this.#memory + REPLY_OFFSET;
+    return this.call(VerdigrisCall.ipc_reply_receive, request.id, reply, this.endpoint, this.#memory);
+  }
+
+  #prepare(request: Request, { status, word = 0n, transfer = 0, descriptor = 0, output }: Answer): void {
     if (output !== undefined) {
       for (const [at, byte] of output.entries())
         mem.store8(virt(this.#memory + DATA_OFFSET + BigInt(at)), byte as never);
@@ -132,7 +144,6 @@ export class PlayedServer {
     view.word = word as never;
     view.transfer = transfer as never;
     view.descriptor = descriptor as never;
-    return this.call(VerdigrisCall.ipc_reply, request.id, this.#memory + REPLY_OFFSET);
   }
 }
 

@@ -47,26 +47,33 @@ export function hasRequest(endpoint: Endpoint): boolean {
 }
 
 /**
- * Waits until the endpoint has a request. `next`, if any, is a thread to run while there is none: the caller just answered.
+ * Waits until the endpoint has a request. `next`, if any, is a thread to run first: the caller just answered.
  * EINTR: a signal came first. EIO: the endpoint has died.
  */
 function waitForRequest(thread: Thread, endpoint: Endpoint, next: Thread | null): Result<void> {
-  let successor = next;
+  if (next !== null) runAnswered(thread, endpoint, next);
   while (!hasRequest(endpoint)) {
     if (endpoint.isDead) return err(Errno.EIO);
-    prepareToWait(endpoint.receivers, thread, true);
     if (isInterrupted(thread)) {
       thread.restart = Restart.IF_WANTED;
-      finishWaiting(thread);
       return err(Errno.EINTR);
     }
-    if (successor === null) sleep();
-    else switchToWaiter(successor);
-    successor = null;
+    prepareToWait(endpoint.receivers, thread, true);
+    sleep();
     finishWaiting(thread);
   }
-  if (successor !== null) wakeThread(successor);
   return ok();
+}
+
+/** Hands the processor to an answered caller while there is nothing else to do, else only lets it run. */
+function runAnswered(thread: Thread, endpoint: Endpoint, caller: Thread): void {
+  if (hasRequest(endpoint) || endpoint.isDead || isInterrupted(thread)) {
+    wakeThread(caller);
+    return;
+  }
+  prepareToWait(endpoint.receivers, thread, true);
+  switchToWaiter(caller);
+  finishWaiting(thread);
 }
 
 /** Takes the first caller off the queue: this process is to answer it. */
