@@ -3,10 +3,10 @@
  * nobody is left to look after. There is one terminal.
  */
 import { embed, type u32 } from '#dialect';
-import { isAlive, type Process, ProcessState } from './pcb.ts';
+import { isAlive, type Process } from './pcb.ts';
 import { Signal, sendSignal } from './signal-delivery.ts';
 import { describeKernelSignal, SignalInfo } from './signal-info.ts';
-import { findProcess, nextProcess } from './table.ts';
+import { findProcess, MAX_PROCESSES, processInSlot } from './table.ts';
 
 /** The session whose controlling terminal it is, and that session's foreground group; 0 for none. */
 let terminalSession: u32 = 0;
@@ -29,11 +29,9 @@ export function setForeground(group: u32): void {
 /** Sends a signal of the kernel's own to every process of a group. */
 export function signalGroup(group: u32, signal: u32): void {
   if (group === 0) return;
-  let process = nextProcess(0);
-  while (process !== null) {
-    const pid = process.pid;
-    if (process.pgid === group) sendSignal(process, signal, describeKernelSignal(info));
-    process = nextProcess(pid);
+  for (let slot: u32 = 0; slot < MAX_PROCESSES; slot++) {
+    const process = processInSlot(slot);
+    if (process !== null && process.pgid === group) sendSignal(process, signal, describeKernelSignal(info));
   }
 }
 
@@ -52,10 +50,9 @@ export function takeTerminal(process: Process): void {
 
 /** Takes the terminal away from the session that has it. */
 function releaseTerminal(): void {
-  let process = terminalSession === 0 ? null : nextProcess(0);
-  while (process !== null) {
-    if (process.sid === terminalSession) process.hasTerminal = false;
-    process = nextProcess(process.pid);
+  for (let slot: u32 = 0; slot < MAX_PROCESSES && terminalSession !== 0; slot++) {
+    const process = processInSlot(slot);
+    if (process !== null && process.sid === terminalSession) process.hasTerminal = false;
   }
   terminalSession = 0;
   foregroundGroup = 0;
@@ -77,21 +74,19 @@ export function abandonTerminal(process: Process): void {
  * `ignored` does not count, nor do zombies.
  */
 export function isOrphanedGroup(group: u32, ignored: Process | null): boolean {
-  let process = nextProcess(0);
-  while (process !== null) {
-    const isMember = process.pgid === group && process !== ignored && process.state.load() !== ProcessState.Zombie;
-    const parent = isMember ? process.parent : null;
+  for (let slot: u32 = 0; slot < MAX_PROCESSES; slot++) {
+    const process = processInSlot(slot);
+    if (process === null || process.pgid !== group || process === ignored || !isAlive(process)) continue;
+    const parent = process.parent;
     if (parent !== null && parent.pgid !== group && parent.sid === process.sid && isAlive(parent)) return false;
-    process = nextProcess(process.pid);
   }
   return true;
 }
 
 function hasStopped(group: u32): boolean {
-  let process = nextProcess(0);
-  while (process !== null) {
-    if (process.pgid === group && process.stopSignal !== 0) return true;
-    process = nextProcess(process.pid);
+  for (let slot: u32 = 0; slot < MAX_PROCESSES; slot++) {
+    const process = processInSlot(slot);
+    if (process !== null && process.pgid === group && process.stopSignal !== 0) return true;
   }
   return false;
 }
@@ -118,10 +113,9 @@ function hangUpIfOrphaned(group: u32, ignored: Process | null): void {
 
 /** True when a group exists in a session. */
 export function isGroupInSession(group: u32, session: u32): boolean {
-  let process = nextProcess(0);
-  while (process !== null) {
-    if (process.pgid === group && process.sid === session) return true;
-    process = nextProcess(process.pid);
+  for (let slot: u32 = 0; slot < MAX_PROCESSES; slot++) {
+    const process = processInSlot(slot);
+    if (process !== null && process.pgid === group && process.sid === session) return true;
   }
   return false;
 }
@@ -130,7 +124,9 @@ export function isGroupInSession(group: u32, session: u32): boolean {
 export function memberOfGroup(group: u32): Process | null {
   const leader = findProcess(group);
   if (leader !== null && leader.pgid === group) return leader;
-  let process = nextProcess(0);
-  while (process !== null && process.pgid !== group) process = nextProcess(process.pid);
-  return process;
+  for (let slot: u32 = 0; slot < MAX_PROCESSES; slot++) {
+    const process = processInSlot(slot);
+    if (process !== null && process.pgid === group) return process;
+  }
+  return null;
 }

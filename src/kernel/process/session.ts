@@ -1,8 +1,8 @@
 /** Process groups and sessions (POSIX.1-2017, setpgid, setsid). */
 import { Errno, err, type i32, ok, type Result, u32 } from '#dialect';
-import { isGroupInSession } from './job-control.ts';
+import { isGroupInSession, memberOfGroup } from './job-control.ts';
 import type { Process } from './pcb.ts';
-import { findProcess, nextProcess } from './table.ts';
+import { findProcess } from './table.ts';
 
 /**
  * Moves a process (0: the caller) into a group (0: one of its own). EINVAL: negative group. ESRCH: neither the caller nor
@@ -22,11 +22,7 @@ export function setProcessGroup(caller: Process, pid: i32, pgid: i32): Result<vo
 
 /** Makes the caller the leader of a new session and group; EPERM when it leads a group already. */
 export function createSession(caller: Process): Result<u32> {
-  let process = nextProcess(0);
-  while (process !== null) {
-    if (process.pgid === caller.pid) return err(Errno.EPERM);
-    process = nextProcess(process.pid);
-  }
+  if (memberOfGroup(caller.pid) !== null) return err(Errno.EPERM);
   caller.hasTerminal = false;
   caller.sid = caller.pid;
   caller.pgid = caller.pid;

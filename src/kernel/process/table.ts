@@ -121,6 +121,12 @@ export function processCount(): u32 {
   return used.load();
 }
 
+/** The process in a slot, unless it is still being made; null for none. How all of them are looked at, in no order. */
+export function processInSlot(slot: u32): Process | null {
+  const process = slots[slot] ?? null;
+  return process === null || process.state.load() === ProcessState.Creating ? null : process;
+}
+
 /** The process with the smallest pid above `pid`: how a list is walked while it changes. */
 export function nextProcess(pid: u32): Process | null {
   let found: Process | null = null;
