@@ -529,7 +529,7 @@ export class Context {
    */
   excludeDenormals(value: Node, width: 32 | 64, suspect: I32, check: () => void): void {
     if (value.kind !== 'local') throw new TypeError('only of bound values anything can be established');
-    const establishes = { local: value.id, width };
+    const establishes = { local: value, width };
     const whenTrue = this.#block(check);
     this.#statements.push({ kind: 'if', condition: suspect, whenTrue, whenFalse: [], establishes });
   }

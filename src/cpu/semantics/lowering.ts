@@ -70,7 +70,7 @@ export abstract class ProgramLowering {
    * within the instruction instead. @param address local with the linear address
    */
   protected translate?(address: number, bits: number, write: boolean, access: AccessKind): void;
-  /** @returns how the condition turns out, or may be taken to turn out, when that is known before the program runs */
+  /** @returns how the condition turns out, or may be taken to turn out; undefined when the program must look */
   protected knownOutcome?(statement: If): boolean | undefined;
   /** Pushes the host address of the current read or write TLB. */
   protected abstract pushTlb(write: boolean): void;

@@ -78,7 +78,7 @@ export type AccessKind = 'operand' | 'stack' | 'data';
 
 /** The lanes of a bound value hold no denormals, or these are treated like any number: DE is set, and DAZ is not. */
 export interface NoDenormals {
-  readonly local: number;
+  readonly local: LocalNode;
   readonly width: 32 | 64;
 }
 

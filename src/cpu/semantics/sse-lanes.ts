@@ -85,6 +85,9 @@ export interface Lanes {
   readonly someSmall: (a: Node) => I32;
   /** i32, not 0 unless all lanes are ordinary: finite, and at least twice the smallest normal number in magnitude. */
   readonly someUnusual: (a: Node) => I32;
+  /** Of vectors, someUnusual in two steps: a key whose 32-bit lanes are greater the more unusual a number is, and its test. */
+  readonly unusualKey: ((a: Node) => V128) | undefined;
+  readonly someBeyond: ((key: V128) => I32) | undefined;
   /** One lane as a scalar. */
   readonly lane: (a: Node, index: number) => Node;
   /** Mask of the lanes that hold a signalling NaN. */
@@ -165,6 +168,8 @@ function scalar(precision: Precision): Lanes {
         i32.add(i32.shl(upper(a), i32.const(1)), i32.const(-(ORDINARY << exponentShift))),
         i32.const((exponents - ORDINARY) << exponentShift),
       ),
+    unusualKey: undefined,
+    someBeyond: undefined,
     lane: (a) => a,
     signalling: scalarSignalling(precision),
     quiet: (a) =>
@@ -192,6 +197,12 @@ function packed(precision: Precision): Lanes {
    * exponents are compared in one instruction; of doubles, `bitmask` then looks at the upper halves alone.
    */
   const magnitude = (a: Node, offset: number) => vector('i32x4.add', vector('i32x4.add', a, a), splat32(offset));
+  const first = ORDINARY << exponentShift;
+  const unusualKey = (a: Node) => magnitude(a, LOWEST - first);
+  const someBeyond = (key: V128) => {
+    const last = (((exponents << exponentShift) - first) | 0) + LOWEST - 1;
+    return bitmask(vector('i32x4.gt_s', key, splat32(last)));
+  };
   return {
     type: 'v128',
     precision,
@@ -222,11 +233,9 @@ function packed(precision: Precision): Lanes {
       const limit = splat32((1 << exponentShift) + LOWEST);
       return bitmask(vector('i32x4.gt_s', limit, magnitude(a, LOWEST)));
     },
-    someUnusual: (a) => {
-      const first = ORDINARY << exponentShift;
-      const limit = splat32((((exponents << exponentShift) - first) | 0) + LOWEST - 1);
-      return bitmask(vector('i32x4.gt_s', magnitude(a, LOWEST - first), limit));
-    },
+    someUnusual: (a) => someBeyond(unusualKey(a)),
+    unusualKey,
+    someBeyond,
     lane: (a, index) => extractLane(element, `${shape}.extract_lane`, a as V128, index),
     signalling: (a) => {
       const magnitude = vector('v128.and', a, splat((1n << BigInt(width - 1)) - 1n));

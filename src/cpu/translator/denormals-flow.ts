@@ -28,8 +28,8 @@ function partsUnder(type: ValueType, lane: number): Parts {
   return (DOUBLE << lane) | ((SINGLE * 0b11) << (2 * lane));
 }
 
-function establishedBy({ width }: NoDenormals, type: ValueType | undefined): Parts {
-  if (type === 'v128') return width === 64 ? DOUBLES : SINGLES;
+function establishedBy({ width, local }: NoDenormals): Parts {
+  if (local.type === 'v128') return width === 64 ? DOUBLES : SINGLES;
   return width === 64 ? DOUBLE : SINGLE;
 }
 
@@ -69,9 +69,8 @@ class Effect {
   readonly #resolver: RegisterResolver;
   readonly #registers: Registers;
   readonly #values = new Map<number, Parts>();
-  /** Registers that hold bound values in their lowest lanes, by local. */
-  readonly #sources = new Map<number, number>();
-  readonly #types = new Map<number, ValueType>();
+  /** Registers that hold bound values in their lowest parts, by local. */
+  readonly #sources = new Map<number, { readonly number: number; readonly held: Parts }>();
 
   /** @param registers are brought from before the instruction to behind it */
   constructor({ record, translatable }: RegionInstruction, resolver: RegisterResolver, registers: Registers) {
@@ -87,17 +86,13 @@ class Effect {
       case 'readVector': {
         const { id, type } = statement.local;
         const number = this.#number(statement.register);
-        this.#values.set(id, this.#registers[number]! & partsOf[type]);
-        this.#sources.set(id, number);
-        this.#types.set(id, type);
+        const held = partsOf[type];
+        this.#values.set(id, this.#registers[number]! & held);
+        this.#sources.set(id, { number, held });
         break;
       }
       case 'let':
-        this.#types.set(statement.local.id, statement.local.type);
         this.#values.set(statement.local.id, this.#partsOf(statement.value));
-        break;
-      case 'load':
-        this.#types.set(statement.local.id, statement.local.type);
         break;
       case 'assign':
         this.#values.delete(statement.local.id);
@@ -121,21 +116,20 @@ class Effect {
     const parts = always ? this.#partsOf(value) : 0;
     const inLane = type === 'f32' ? parts << lane : type === 'f64' ? parts << lane : parts;
     this.#registers[number] = (this.#registers[number]! & ~partsUnder(type, lane)) | inLane;
-    for (const [local, source] of this.#sources) if (source === number) this.#sources.delete(local);
+    for (const [local, source] of this.#sources) if (source.number === number) this.#sources.delete(local);
   }
 
   #establish(property: NoDenormals): void {
-    const { local } = property;
-    const parts = establishedBy(property, this.#types.get(local));
-    const before = this.#values.get(local) ?? 0;
-    if ((before & parts) === parts) this.known.add(local);
-    this.#values.set(local, before | parts);
-    const source = this.#sources.get(local);
+    const { id } = property.local;
+    const parts = establishedBy(property);
+    const before = this.#values.get(id) ?? 0;
+    if ((before & parts) === parts) this.known.add(id);
+    this.#values.set(id, before | parts);
+    const source = this.#sources.get(id)?.number;
     if (source === undefined) return;
     this.#registers[source]! |= parts;
-    for (const [other, from] of this.#sources) {
-      if (from === source)
-        this.#values.set(other, this.#values.get(other)! | (parts & partsOf[this.#types.get(other)!]));
+    for (const [other, { number, held }] of this.#sources) {
+      if (number === source) this.#values.set(other, this.#values.get(other)! | (parts & held));
     }
   }
 

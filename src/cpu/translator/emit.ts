@@ -24,6 +24,7 @@ import { type RegionFrame, RegionLowering, readsMxcsr, type SpanLocals } from '.
 import { type Block, type Candidate, type Exit, type Region, successorsOf } from './region.ts';
 import { RegisterResolver, RegisterUse } from './register-use.ts';
 import { splitLoops } from './split.ts';
+import { type Segment, Swift, segmentsOf } from './swift.ts';
 
 /** Functions of the interpreter that regions import: () -> i32. */
 export interface ImportedFunctions {
@@ -46,6 +47,7 @@ export class RegionEmitter {
   readonly #code = new Code(1);
   readonly #budget = 0;
   readonly #exitRecord: number;
+  readonly #resolver: RegisterResolver;
   readonly #use: RegisterUse;
   readonly #frame: RegionFrame;
   readonly #lowering: RegionLowering;
@@ -64,6 +66,7 @@ export class RegionEmitter {
     this.#blocks = splitLoops(region.blocks);
     this.#flow = new ControlFlow(this.#blocks.map(successorsOf));
     const resolver = new RegisterResolver(state);
+    this.#resolver = resolver;
     this.#flagsFlow = new FlagsFlow(this.#blocks, this.#flow, resolver);
     this.#denormalsFlow = new DenormalsFlow(this.#blocks, this.#flow, resolver);
     this.#use = new RegisterUse(resolver);
@@ -78,10 +81,11 @@ export class RegionEmitter {
     const usesMxcsr = region.blocks.some(({ instructions }) =>
       instructions.some(({ translatable }) => translatable.program.statements.some(readsMxcsr)),
     );
+    const vector = locals(this.#use.vector, 'v128');
     this.#frame = {
       code,
       general: locals(this.#use.general, 'i64'),
-      vector: locals(this.#use.vector, 'v128'),
+      vector,
       flagsKind: code.local('i32'),
       flagsA: code.local('i64'),
       flagsB: code.local('i64'),
@@ -106,6 +110,7 @@ export class RegionEmitter {
       },
       reloadSpans: (writes) => this.#loadSpans(writes),
       sideExit: () => this.#sideExit(),
+      swift: new Swift(code, vector, (width, most) => this.#lowering.pushSomeBeyond(width, most)),
     };
     this.#lowering = new RegionLowering(this.#frame, state, resolver);
     for (const block of region.blocks) for (const each of block.instructions) this.#lowering.collectSpans(each);
@@ -260,16 +265,49 @@ export class RegionEmitter {
     const code = this.#code;
     const block = this.#blocks[number]!;
     code.get(this.#budget).i32(block.count).op('i32.sub').set(this.#budget);
+    const segments = this.#frame.isSettled
+      ? segmentsOf(block, this.#denormalsFlow.known[number]!, this.#resolver)
+      : undefined;
+    if (segments === undefined) this.#instructions(number, () => {});
+    else this.#twice(number, segments);
+    this.#ending(number, block);
+  }
+
+  /** The swift and the careful version of a block, one behind the other. */
+  #twice(number: number, segments: readonly Segment[]): void {
+    const code = this.#code;
+    const { swift } = this.#frame;
+    const join = code.block();
+    const careful = segments.map(() => code.block()).reverse();
+    const startingAt = new Map(segments.map(({ first }, at) => [first, at]));
+    this.#instructions(number, (index) => {
+      const at = startingAt.get(index);
+      if (at !== undefined) swift.begin(segments[at]!, careful[at]!);
+    });
+    swift.end();
+    code.br(join);
+    this.#instructions(number, (index) => {
+      if (!startingAt.has(index)) return;
+      code.end();
+      this.#lowering.forgetScalars();
+    });
+    code.end();
+  }
+
+  /** @param before is told where each instruction begins */
+  #instructions(number: number, before: (index: number) => void): void {
+    const block = this.#blocks[number]!;
     this.#flags = this.#flagsFlow.atEntry[number]!;
     this.#left = block.count;
+    this.#lowering.forgetScalars();
     block.instructions.forEach((instruction, index) => {
+      before(index);
       const isDead = this.#flagsFlow.dead[number]![index]!;
       this.#record = instruction.record;
       this.#lowering.lower(instruction, this.#flags.kind, isDead, this.#denormalsFlow.known[number]![index]!);
       this.#left -= instruction.count;
       this.#flags = this.#flagsFlow.behind(this.#flags, instruction, isDead);
     });
-    this.#ending(number, block);
   }
 
   #ending(number: number, block: Block): void {

@@ -27,11 +27,14 @@ import type {
   ValueType,
 } from '../semantics/nodes.ts';
 import { SETTLED } from '../semantics/sse-guards.ts';
+import { LANES } from '../semantics/sse-lanes.ts';
 import type { CpuState } from '../state.ts';
 import type { Code } from '../wasm/code.ts';
 import { type KnownBits, knownBits } from './known-bits.ts';
+import { isComputation } from './programs.ts';
 import type { RegionInstruction } from './region.ts';
 import type { RegisterResolver } from './register-use.ts';
+import type { Swift } from './swift.ts';
 
 /** A span, in locals for as long as the region runs. */
 export interface SpanLocals {
@@ -72,6 +75,8 @@ export interface RegionFrame {
   reloadSpans(writes: boolean): void;
   /** Leaves the region before the instruction being emitted. */
   sideExit(): void;
+  /** Of the block being emitted, if it has one and that is being emitted. */
+  readonly swift: Swift;
 }
 
 /** Binds MXCSR to a local. */
@@ -83,6 +88,22 @@ const WHOLE_SHAPES: Partial<Record<ValueType, string>> = { i32: 'i32x4', i64: 'i
 /** Stand for the flags' two values in conditions whose kind is known. */
 const FLAGS_A: LocalNode = { kind: 'local', type: 'i64', id: -1 };
 const FLAGS_B: LocalNode = { kind: 'local', type: 'i64', id: -2 };
+/** What the swift version looks at. */
+const OPERAND: LocalNode = { kind: 'local', type: 'v128', id: -3 };
+
+const LEAVING = new Set<Statement['kind']>(['leave', 'raise']);
+
+/** Works out whether to leave the instruction, and nothing else. */
+const mayOnlyLeave = (statements: readonly Statement[]): boolean =>
+  statements.every(
+    (each) =>
+      each.kind === 'let' ||
+      each.kind === 'leave' ||
+      (each.kind === 'if' &&
+        each.establishes === undefined &&
+        mayOnlyLeave(each.whenTrue) &&
+        mayOnlyLeave(each.whenFalse)),
+  );
 
 /** Lowers programs with every operand known: registers are WebAssembly locals, and the slow way of anything is to leave. */
 export class RegionLowering extends ProgramLowering {
@@ -96,6 +117,14 @@ export class RegionLowering extends ProgramLowering {
   /** What is known of the program's locals. */
   readonly #known = new Map<number, KnownBits>();
   #withoutDenormals: ReadonlySet<number> = new Set();
+  /** Scalars in the lowest lanes of vector registers, where they are in locals as well. */
+  readonly #low = new Map<number, { readonly type: ValueType; readonly local: number }>();
+  /** The locals for that, by type and register. */
+  readonly #scalars = new Map<string, number>();
+  /** The program writes to no register under a condition. */
+  #writesAlways = true;
+  /** Vector registers that the program's locals are copies of. */
+  readonly #copied = new Map<number, number>();
 
   constructor(frame: RegionFrame, state: CpuState, resolver: RegisterResolver) {
     super(frame.code);
@@ -159,13 +188,52 @@ export class RegionLowering extends ProgramLowering {
 
   protected readVector(register: RegisterReference, type: ValueType): void {
     const { number } = this.#resolver.resolve(this.#record, register, 'vector');
+    const low = this.#low.get(number);
+    if (low?.type === type) {
+      this.code.get(low.local);
+      return;
+    }
     this.code.get(this.#frame.vector[number]!);
     if (type !== 'v128') this.code.op(`${WHOLE_SHAPES[type]}.extract_lane`, [0]);
+  }
+
+  /** Control comes here from elsewhere too: the scalars' locals are out of date. */
+  forgetScalars(): void {
+    this.#low.clear();
+  }
+
+  /** Keeps the lowest lane of a register that is being written in a local of its own, if the value shows what it is. */
+  #noteScalar(number: number, lane: number, value: Node): void {
+    const scalar = lane === 0 && this.#writesAlways ? this.#scalarIn(value) : undefined;
+    this.#low.delete(number);
+    for (const [local, source] of this.#copied) if (source === number) this.#copied.delete(local);
+    if (scalar === undefined) return;
+    const type = scalar.type as 'f32' | 'f64';
+    const key = `${type} ${number}`;
+    const local = this.#scalars.get(key) ?? this.code.local(type);
+    this.#scalars.set(key, local);
+    scalar.push();
+    this.code.set(local);
+    this.#low.set(number, { type, local });
+  }
+
+  #scalarIn(value: Node): { type: ValueType; push: () => void } | undefined {
+    if (value.type === 'f32' || value.type === 'f64') {
+      return value.kind === 'local' ? { type: value.type, push: () => this.value(value) } : undefined;
+    }
+    if (value.kind === 'local') {
+      const low = this.#low.get(this.#copied.get(value.id) ?? -1);
+      return low && { type: low.type, push: () => this.code.get(low.local) };
+    }
+    const isScalar =
+      value.kind === 'operation' && /^f(32x4|64x2)\.replace_lane$/.test(value.name) && value.lanes![0] === 0;
+    return isScalar ? this.#scalarIn(value.operands[1]!) : undefined;
   }
 
   protected writeVector(register: RegisterReference, lane: number, value: Node): void {
     const { number } = this.#resolver.resolve(this.#record, register, 'vector');
     const local = this.#frame.vector[number]!;
+    this.#noteScalar(number, lane, value);
     if (value.type === 'v128') {
       this.value(value);
     } else {
@@ -176,19 +244,54 @@ export class RegionLowering extends ProgramLowering {
     this.code.set(local);
   }
 
-  protected override knownOutcome({ condition, establishes }: If): boolean | undefined {
-    if (establishes !== undefined && this.#withoutDenormals.has(establishes.local)) return false;
-    if (this.#known.size === 0) return undefined;
+  protected override knownOutcome(statement: If): boolean | undefined {
+    const { condition, establishes } = statement;
+    if (establishes !== undefined && this.#withoutDenormals.has(establishes.local.id)) return false;
     const { mask, value } = knownBits(condition, this.#known);
-    return mask === -1 ? value !== 0 : undefined;
+    if (mask === -1) return value !== 0;
+    return this.#frame.swift.isOn ? this.#decideSwiftly(statement) : undefined;
   }
 
-  /** What MXCSR and immediates tell of bound values. */
+  /** The swift version takes numbers to be ordinary and instructions not to be left: it notes where that may be wrong. */
+  #decideSwiftly({ condition, establishes, whenTrue, whenFalse }: If): boolean | undefined {
+    const { swift } = this.#frame;
+    if (establishes !== undefined) {
+      const { local, width } = establishes;
+      const operand = local as Node;
+      const [packed, scalar] = width === 64 ? [LANES.PD, LANES.SD] : [LANES.PS, LANES.SS];
+      if (local.type === 'v128') swift.collect(width, () => this.value(packed.unusualKey!(operand)));
+      else this.#failIf(scalar.someUnusual(operand));
+      return false;
+    }
+    if (whenFalse.length > 0 || !mayOnlyLeave(whenTrue)) return undefined;
+    this.#failIf(condition);
+    return false;
+  }
+
+  #failIf(condition: Node): void {
+    this.value(condition);
+    this.code.if();
+    this.#frame.swift.fail();
+    this.code.end();
+  }
+
+  /** Pushes whether a key says that some number was not ordinary. @param most local */
+  pushSomeBeyond(width: 32 | 64, most: number): void {
+    this.bindFixed(OPERAND, most);
+    this.value((width === 64 ? LANES.PD : LANES.PS).someBeyond!(OPERAND as Node<'v128'>));
+  }
+
+  /** What MXCSR, immediates and registers tell of bound values. */
   #learn(statements: readonly Statement[]): void {
     this.#known.clear();
+    this.#copied.clear();
+    this.#writesAlways = !statements.some((each) => each.kind === 'if' && !isComputation([each], LEAVING));
     const immediate = () => this.#constant('immediate');
     for (const statement of statements) {
-      if (readsMxcsr(statement)) {
+      if (statement.kind === 'readVector' && statement.local.type === 'v128') {
+        const { number } = this.#resolver.resolve(this.#record, statement.register, 'vector');
+        this.#copied.set(statement.local.id, number);
+      } else if (readsMxcsr(statement)) {
         if (this.#frame.isSettled) this.#known.set(statement.local.id, SETTLED);
       } else if (statement.kind === 'let' && statement.local.type === 'i32') {
         const known = knownBits(statement.value, this.#known, immediate);
@@ -328,7 +431,14 @@ export class RegionLowering extends ProgramLowering {
     const { code } = this;
     const tlb = write ? this.#frame.tlbWrite : this.#frame.tlbRead;
     const span = this.#frame.span(this.#accessGroup(access), write);
-    code.get(address).get(span.base).op('i64.sub').get(span.length).op('i64.lt_u').if('i32');
+    code.get(address).get(span.base).op('i64.sub').get(span.length);
+    if (this.#frame.swift.isOn) {
+      code.op('i64.ge_u').if();
+      this.#frame.swift.fail();
+      code.end().get(address).op('i32.wrap_i64').get(span.addend).op('i32.add');
+      return;
+    }
+    code.op('i64.lt_u').if('i32');
     code.get(address).op('i32.wrap_i64').get(span.addend).op('i32.add').else();
     code
       .get(tlb)
@@ -383,11 +493,12 @@ export class RegionLowering extends ProgramLowering {
   }
 
   protected raise(): void {
-    this.#frame.sideExit();
+    this.leave();
   }
 
   protected leave(): void {
-    this.#frame.sideExit();
+    if (this.#frame.swift.isOn) this.#frame.swift.fail();
+    else this.#frame.sideExit();
   }
 
   /** The spans of the TLBs may have been forgotten. */

@@ -64,11 +64,15 @@ class Survey {
   }
 }
 
-/** Only works values out: neither reads nor changes the state, and cannot leave. */
-function isComputation(statements: readonly Statement[]): boolean {
+/** Only works values out: neither reads nor changes the state, and cannot leave. @param also other kinds that may occur */
+export function isComputation(
+  statements: readonly Statement[],
+  also: ReadonlySet<Statement['kind']> = new Set(),
+): boolean {
   return statements.every((statement) => {
-    if (statement.kind === 'if') return isComputation(statement.whenTrue) && isComputation(statement.whenFalse);
-    return statement.kind === 'let' || statement.kind === 'assign';
+    if (statement.kind === 'if')
+      return isComputation(statement.whenTrue, also) && isComputation(statement.whenFalse, also);
+    return statement.kind === 'let' || statement.kind === 'assign' || also.has(statement.kind);
   });
 }
 
