@@ -44,6 +44,12 @@ export const COMMAND_LINE = [
     ],
     ['step: Ctrl-C', 'step in a terminal > interrupts a running machine with Ctrl-C'],
   ]),
+  ...keptBy('cli/busybox-terminal.test.ts', '', [
+    [
+      'a terminal session with BusyBox',
+      "a terminal is BusyBox's: pipes, Ctrl-C at a job, and its exit status is that of verdigris",
+    ],
+  ]),
   ...keptBy('cli/build.test.ts', 'build', [
     [
       'build: kernel and programs into images/',
