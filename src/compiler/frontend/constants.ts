@@ -15,6 +15,7 @@ export interface LayoutQueries {
 export class Constants {
   readonly #checker: ts.TypeChecker;
   readonly #known = new Map<ts.Symbol, Constant | undefined>();
+  readonly #symbols = new Map<ts.Node, ts.Symbol | undefined>();
   /** What constructor parameters stand for while a module-level object is being made. */
   readonly substitutions = new Map<ts.Symbol, ts.Expression>();
   queries: LayoutQueries = { property: () => undefined, call: () => undefined };
@@ -25,6 +26,14 @@ export class Constants {
 
   /** The symbol that a name stands for, through imports. */
   symbolOf(node: ts.Node): ts.Symbol | undefined {
+    const known = this.#symbols.get(node);
+    if (known !== undefined || this.#symbols.has(node)) return known;
+    const symbol = this.#symbolOf(node);
+    this.#symbols.set(node, symbol);
+    return symbol;
+  }
+
+  #symbolOf(node: ts.Node): ts.Symbol | undefined {
     let symbol = this.#checker.getSymbolAtLocation(node);
     if (symbol !== undefined && ts.isShorthandPropertyAssignment(node.parent)) {
       symbol = this.#checker.getShorthandAssignmentValueSymbol(node.parent) ?? symbol;

@@ -88,7 +88,7 @@ function compilerHost(read: (path: string) => string | undefined): ts.CompilerHo
     jsDocParsingMode: ts.JSDocParsingMode.ParseNone,
     getSourceFile(path, language) {
       const text = read(path);
-      return text === undefined ? undefined : ts.createSourceFile(path, text, withoutComments(language), true);
+      return text === undefined ? undefined : ts.createSourceFile(path, text, withoutComments(language));
     },
     getDefaultLibFileName: () => STANDARD_LIBRARY,
     getCurrentDirectory: () => '',

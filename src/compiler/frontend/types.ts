@@ -131,6 +131,7 @@ export const NO_ENVIRONMENT: TypeEnvironment = { parameters: new Map(), self: nu
 /** Turns the checker's types into the dialect's. */
 export class TypeResolver {
   readonly #checker: ts.TypeChecker;
+  readonly #resolved = new WeakMap<TypeEnvironment, Map<ts.Type, DialectType>>();
 
   constructor(checker: ts.TypeChecker) {
     this.#checker = checker;
@@ -154,6 +155,19 @@ export class TypeResolver {
   }
 
   resolve(type: ts.Type, environment: TypeEnvironment): DialectType {
+    let resolved = this.#resolved.get(environment);
+    if (resolved === undefined) {
+      resolved = new Map();
+      this.#resolved.set(environment, resolved);
+    }
+    const known = resolved.get(type);
+    if (known !== undefined) return known;
+    const result = this.#resolve(type, environment);
+    resolved.set(type, result);
+    return result;
+  }
+
+  #resolve(type: ts.Type, environment: TypeEnvironment): DialectType {
     if (type.flags & ts.TypeFlags.TypeParameter) return this.#parameter(type, environment);
     if (type.flags & ts.TypeFlags.BooleanLike) return BOOLEAN;
     if (type.flags & ts.TypeFlags.StringLike) return STRING;

@@ -193,16 +193,38 @@ export const terminatorShapes: Readonly<Record<Terminator['op'], Shape>> = {
 /** The fields of an instruction by name, for walks that follow the shape tables. */
 export type Fields = Record<string, unknown>;
 
+const shapes: Readonly<Record<string, Shape>> = { ...instructionShapes, ...terminatorShapes };
+
 export function shapeOf(instruction: Instruction | Terminator): Shape {
-  const shape = (instructionShapes as Record<string, Shape>)[instruction.op];
-  return shape ?? (terminatorShapes as Record<string, Shape>)[instruction.op]!;
+  return shapes[instruction.op]!;
 }
+
+/** A field with what it holds: walks over every operand of a function iterate lists of these, chosen in advance. */
+export interface Field {
+  readonly name: string;
+  readonly kind: FieldKind;
+}
+
+function fieldsOf(kinds: readonly FieldKind[]): Readonly<Record<string, readonly Field[]>> {
+  const entries = Object.entries(shapes).map(([op, shape]) => {
+    const chosen = shape.filter(([, kind]) => kinds.includes(kind));
+    return [op, chosen.map(([name, kind]): Field => ({ name, kind }))] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** By operation, the fields in which registers are read or named. */
+export const useFields = fieldsOf(['use', 'uses', 'name', 'address', 'callee', 'operands']);
+
+/** By operation, the fields in which registers are written. */
+export const definitionFields = fieldsOf(['def', 'defs', 'operands']);
 
 /** Calls `visit` for every register the instruction reads, addresses included. */
 export function forEachUse(instruction: Instruction | Terminator, visit: (register: Register) => void): void {
-  const fields = instruction as unknown as Fields;
-  for (const [field, kind] of shapeOf(instruction)) {
-    const value = fields[field];
+  const chosen = useFields[instruction.op]!;
+  for (let index = 0; index < chosen.length; index++) {
+    const { name, kind } = chosen[index]!;
+    const value = (instruction as unknown as Fields)[name];
     if (kind === 'use') visit(value as Register);
     else if (kind === 'uses') for (const register of value as Register[]) visit(register);
     else if (kind === 'address') {
@@ -220,14 +242,13 @@ export function forEachUse(instruction: Instruction | Terminator, visit: (regist
 
 /** Calls `visit` for every register the instruction writes. */
 export function forEachDefinition(instruction: Instruction | Terminator, visit: (register: Register) => void): void {
-  const fields = instruction as unknown as Fields;
-  for (const [field, kind] of shapeOf(instruction)) {
-    const value = fields[field];
+  const chosen = definitionFields[instruction.op]!;
+  for (let index = 0; index < chosen.length; index++) {
+    const { name, kind } = chosen[index]!;
+    const value = (instruction as unknown as Fields)[name];
     if (kind === 'def') visit(value as Register);
     else if (kind === 'defs') for (const register of value as Register[]) visit(register);
-    else if (kind === 'operands') {
-      for (const operand of value as AsmOperand[]) if (operand.direction !== 'in') visit(operand.register);
-    }
+    else for (const operand of value as AsmOperand[]) if (operand.direction !== 'in') visit(operand.register);
   }
 }
 

@@ -37,14 +37,14 @@ export function bindVariables(fn: IrFunction): IrFunction {
   const blocks = fn.blocks.map((block, index): Block => {
     const first = fn.blocks[0]!.instructions[0]?.span ?? fn.span;
     const start = index === 0 ? fn.parameters.flatMap(({ register }) => bindings(register, first)) : [];
-    const instructions = block.instructions.flatMap((instruction) => {
-      const bound: Instruction[] = [instruction];
+    const instructions = start;
+    for (const instruction of block.instructions) {
+      instructions.push(instruction);
       forEachDefinition(instruction, (register) => {
-        bound.push(...bindings(register, instruction.span));
+        if (variables.has(register)) instructions.push(...bindings(register, instruction.span));
       });
-      return bound;
-    });
-    return { ...block, instructions: [...start, ...instructions] };
+    }
+    return { ...block, instructions };
   });
   return { ...fn, blocks };
 }

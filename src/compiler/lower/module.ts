@@ -40,6 +40,8 @@ export class ModuleLowering {
   readonly #program: Program;
   readonly #root: string;
   readonly #instances = new Map<string, Instance>();
+  /** the symbols of what has no type parameters: most of what is asked for, again and again */
+  readonly #plain = new Map<ts.Node, string>();
   readonly #queue: Instance[] = [];
   readonly #symbols = new Map<string, string>();
   readonly #files = new Map<ts.SourceFile, number>();
@@ -208,6 +210,17 @@ export class ModuleLowering {
   }
 
   #request(wanted: Omit<Instance, 'symbol' | 'displayName' | 'live'>): string {
+    const { node, environment } = wanted;
+    if (environment.parameters.size > 0) return this.#instantiate(wanted);
+    let symbol = this.#plain.get(node);
+    if (symbol === undefined) {
+      symbol = this.#instantiate(wanted);
+      this.#plain.set(node, symbol);
+    }
+    return symbol;
+  }
+
+  #instantiate(wanted: Omit<Instance, 'symbol' | 'displayName' | 'live'>): string {
     const { node, environment, kind } = wanted;
     const types = [...environment.parameters.values()].map(identityOf).join();
     const key = `${kind} ${node.getSourceFile().fileName}:${node.pos}<${types}>`;

@@ -45,9 +45,9 @@ function dropUnreachable(fn: SsaFunction): boolean {
 
 /** A branch whose ways lead to one block is a jump. */
 function uniteTargets(block: SsaBlock): boolean {
-  const targets = new Set(successors(block.terminator));
-  const [only] = targets;
-  if (block.terminator.op === 'jump' || targets.size !== 1 || only === undefined) return false;
+  if (block.terminator.op === 'jump') return false;
+  const [only, ...others] = successors(block.terminator);
+  if (only === undefined || others.some((target) => target !== only)) return false;
   block.terminator = { op: 'jump', target: only, span: block.terminator.span };
   return true;
 }

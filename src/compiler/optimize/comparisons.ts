@@ -36,6 +36,10 @@ export interface Comparison {
   readonly right: Register;
 }
 
+export function sameComparison(left: Comparison, right: Comparison): boolean {
+  return left.condition === right.condition && left.left === right.left && left.right === right.right;
+}
+
 /** A comparison in a simpler form, its result when that is known, or a value that already is its result. */
 export function simplifyComparison(
   v: Values,

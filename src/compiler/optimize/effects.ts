@@ -1,5 +1,5 @@
 import { isRemovable } from '../ir/effects.ts';
-import { type Address, bytesOf, type Instruction, type Register } from '../ir/module.ts';
+import { type Address, type Base, bytesOf, type Instruction, type Register } from '../ir/module.ts';
 import type { Values } from './values.ts';
 
 /** Instructions whose result depends on their operands alone: equal ones may be united, unused ones dropped. */
@@ -50,7 +50,7 @@ export class KnownMemory {
 
   #apart(left: Address, leftBytes: number, right: Address, rightBytes: number): boolean {
     const same =
-      JSON.stringify(left.base) === JSON.stringify(right.base) &&
+      sameBase(left.base, right.base) &&
       left.index === right.index &&
       (left.scale ?? 1) === (right.scale ?? 1) &&
       left.segment === right.segment;
@@ -72,8 +72,24 @@ function isolated(left: Address, right: Address, escaped: ReadonlySet<number>): 
 }
 
 function keyOf(address: Address, type: string): string {
-  const { base, index, scale = 1, displacement = 0, segment } = address;
-  return `${type} ${JSON.stringify(base)} ${index} ${scale} ${displacement} ${segment}`;
+  return `${type} ${addressKey(address)}`;
+}
+
+/** The same text for the same address, however its fields are given. */
+export function addressKey({ base, index, scale = 1, displacement = 0, segment }: Address): string {
+  return `${base && baseKey(base)} ${index} ${scale} ${displacement} ${segment}`;
+}
+
+function baseKey(base: Base): string {
+  if (base.kind === 'symbol') return `symbol ${base.symbol}`;
+  return base.kind === 'slot' ? `slot ${base.slot}` : `register ${base.register}`;
+}
+
+function sameBase(left: Base | undefined, right: Base | undefined): boolean {
+  if (left === undefined || right === undefined || left.kind !== right.kind) return left === right;
+  if (left.kind === 'symbol') return left.symbol === (right as typeof left).symbol;
+  if (left.kind === 'slot') return left.slot === (right as typeof left).slot;
+  return left.register === (right as typeof left).register;
 }
 
 /** Slots whose address is taken rather than just loaded from or stored to. */

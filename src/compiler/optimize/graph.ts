@@ -30,7 +30,10 @@ export function graphOf(next: readonly (readonly number[])[]): Graph {
   const previous: number[][] = next.map(() => []);
   reachable.forEach((block, index) => {
     order[block] = index;
-    for (const target of new Set(next[block]!)) previous[target]!.push(block);
+    for (const target of next[block]!) {
+      const before = previous[target]!;
+      if (before[before.length - 1] !== block) before.push(block);
+    }
   });
   return { next, previous, reachable, order };
 }

@@ -1,8 +1,8 @@
-import { bytesOf, type Instruction, type Register, type Terminator } from '../ir/module.ts';
+import { type Address, bytesOf, type Instruction, type Register, type Terminator } from '../ir/module.ts';
 import { type Fields, forEachDefinition, shapeOf } from '../ir/shapes.ts';
-import { simplifyComparison } from './comparisons.ts';
+import { sameComparison, simplifyComparison } from './comparisons.ts';
 import { nextOf } from './destruct.ts';
-import { escapedSlots, isPure, KnownMemory, mayWrite } from './effects.ts';
+import { addressKey, escapedSlots, isPure, KnownMemory, mayWrite } from './effects.ts';
 import { dominators, graphOf } from './graph.ts';
 import { simplify } from './simplify.ts';
 import { mapUses, type SsaBlock, type SsaFunction } from './ssa.ts';
@@ -189,7 +189,7 @@ class Propagation {
     for (const [field, kind] of shapeOf(instruction)) {
       if (kind === 'def') continue;
       const value = fields[field];
-      key += ` ${kind === 'address' ? JSON.stringify(value) : String(value)}`;
+      key += kind === 'address' ? ` ${addressKey(value as Address)}` : ` ${value}`;
     }
     return key;
   }
@@ -203,6 +203,8 @@ class Propagation {
       if (typeof comparison === 'boolean') return { op: 'jump', target: comparison ? then : otherwise, span };
       if ('boolean' in comparison)
         return this.#branch({ op: 'branch', test: comparison.boolean, then, otherwise, span });
+      if (sameComparison(comparison, terminator)) return terminator;
+      this.#changed = true;
       return { ...terminator, ...comparison };
     }
     if (terminator.op === 'switch') {

@@ -8,7 +8,7 @@ import {
   type Type,
 } from '../ir/module.ts';
 import { foldAddress } from './addresses.ts';
-import { invertedCondition, simplifyComparison } from './comparisons.ts';
+import { invertedCondition, sameComparison, simplifyComparison } from './comparisons.ts';
 import { divideByConstant } from './division.ts';
 import { lengthOf, type Values } from './values.ts';
 
@@ -40,7 +40,7 @@ export function simplify(v: Values, instruction: Instruction): Simplified {
       const comparison = simplifyComparison(v, instruction);
       if (typeof comparison === 'boolean') return constant(v, 'i8', comparison ? 1n : 0n);
       if ('boolean' in comparison) return value(comparison.boolean);
-      return same({ ...instruction, ...comparison });
+      return same(sameComparison(comparison, instruction) ? instruction : { ...instruction, ...comparison });
     }
     case 'select':
       return simplifySelect(v, instruction);

@@ -1,5 +1,5 @@
 import type { Address, AsmOperand, Callee, Instruction, IrFunction, Register, Terminator, Type } from '../ir/module.ts';
-import { type Fields, forEachDefinition, forEachUse, shapeOf, successors } from '../ir/shapes.ts';
+import { definitionFields, type Fields, forEachDefinition, forEachUse, successors, useFields } from '../ir/shapes.ts';
 import { dominanceFrontiers, dominators, type Graph, graphOf } from './graph.ts';
 
 /** At the start of a block: result = the input that belongs to the predecessor control came from. */
@@ -29,22 +29,21 @@ export interface SsaFunction {
 
 /** The instruction with each register it reads replaced. */
 export function mapUses<T extends Instruction | Terminator>(instruction: T, map: (register: Register) => Register): T {
-  const fields = instruction as unknown as Fields;
+  const chosen = useFields[instruction.op]!;
   let changed: Fields | undefined;
-  for (const [field, kind] of shapeOf(instruction)) {
-    const value = fields[field];
-    const mapped = mapField(kind, value, map);
-    if (mapped !== value) {
-      changed ??= { ...fields };
-      changed[field] = mapped;
-    }
+  for (let index = 0; index < chosen.length; index++) {
+    const { name, kind } = chosen[index]!;
+    const value = (instruction as unknown as Fields)[name];
+    const mapped = kind === 'use' ? map(value as Register) : mapField(kind, value, map);
+    if (mapped === value) continue;
+    changed ??= { ...instruction } as unknown as Fields;
+    changed[name] = mapped;
   }
-  return (changed ?? instruction) as T;
+  return (changed as T | undefined) ?? instruction;
 }
 
 function mapField(kind: string, value: unknown, map: (register: Register) => Register): unknown {
   switch (kind) {
-    case 'use':
     case 'name':
       return map(value as Register);
     case 'uses':
@@ -67,8 +66,14 @@ function mapField(kind: string, value: unknown, map: (register: Register) => Reg
 }
 
 function mapList(list: readonly Register[], map: (register: Register) => Register): readonly Register[] {
-  const mapped = list.map(map);
-  return mapped.some((register, index) => register !== list[index]) ? mapped : list;
+  let mapped: Register[] | undefined;
+  for (let index = 0; index < list.length; index++) {
+    const register = map(list[index]!);
+    if (register === list[index]) continue;
+    mapped ??= [...list];
+    mapped[index] = register;
+  }
+  return mapped ?? list;
 }
 
 function mapAddress(address: Address, map: (register: Register) => Register): Address {
@@ -89,13 +94,16 @@ export function mapDefinitions<T extends Instruction | Terminator>(
   instruction: T,
   map: (register: Register) => Register,
 ): T {
-  const changed: Fields = { ...instruction };
-  for (const [field, kind] of shapeOf(instruction)) {
-    const value = changed[field];
-    if (kind === 'def') changed[field] = map(value as Register);
-    else if (kind === 'defs') changed[field] = (value as readonly Register[]).map(map);
-    else if (kind === 'operands') {
-      changed[field] = (value as readonly AsmOperand[]).map((operand) =>
+  const chosen = definitionFields[instruction.op]!;
+  if (chosen.length === 0) return instruction;
+  const changed = { ...instruction } as unknown as Fields;
+  for (let index = 0; index < chosen.length; index++) {
+    const { name, kind } = chosen[index]!;
+    const value = changed[name];
+    if (kind === 'def') changed[name] = map(value as Register);
+    else if (kind === 'defs') changed[name] = mapList(value as readonly Register[], map);
+    else {
+      changed[name] = (value as readonly AsmOperand[]).map((operand) =>
         operand.direction === 'out' ? { ...operand, register: map(operand.register) } : operand,
       );
     }
@@ -124,7 +132,7 @@ class Builder {
   readonly #blocks: (SsaBlock | null)[];
   readonly #immediate: Int32Array;
   /** definition sites of each register of the original */
-  readonly #sites: Set<number>[];
+  readonly #sites: (Set<number> | undefined)[];
   readonly #multiple: Uint8Array;
   /** phi -> original register */
   readonly #origins = new Map<Phi, Register>();
@@ -134,7 +142,7 @@ class Builder {
     this.#ir = ir;
     this.#graph = graphOf(ir.blocks.map((block) => successors(block.terminator)));
     this.#immediate = dominators(this.#graph);
-    this.#sites = ir.registers.map(() => new Set<number>());
+    this.#sites = new Array<Set<number> | undefined>(ir.registers.length).fill(undefined);
     this.#multiple = new Uint8Array(ir.registers.length);
     this.#blocks = ir.blocks.map((block, index) =>
       this.#graph.order[index]! < 0
@@ -161,7 +169,9 @@ class Builder {
     const note = (register: Register, block: number) => {
       if (seen[register]) this.#multiple[register] = 1;
       seen[register] = 1;
-      this.#sites[register]!.add(block);
+      const known = this.#sites[register];
+      if (known) known.add(block);
+      else this.#sites[register] = new Set([block]);
     };
     for (const parameter of this.#ir.parameters) note(parameter.register, 0);
     for (const index of this.#graph.reachable) {
@@ -181,7 +191,7 @@ class Builder {
     const frontiers = dominanceFrontiers(this.#graph, this.#immediate);
     const wanted = this.#liveIn();
     this.#sites.forEach((sites, register) => {
-      if (!this.#multiple[register] && sites.size < 2) return;
+      if (!sites || !this.#multiple[register]) return;
       const waiting = [...sites];
       const placed = new Set<number>();
       while (waiting.length > 0) {

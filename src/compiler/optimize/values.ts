@@ -19,18 +19,17 @@ export class Values {
     this.span = fn.ir.span;
     this.#uses = new Int32Array(fn.types.length);
     this.uses = this.#uses;
+    const count = (used: Register) => {
+      this.#uses[used]!++;
+    };
     for (const block of fn.blocks) {
       if (!block) continue;
       for (const phi of block.phis) for (const input of phi.inputs) this.#uses[input]!++;
       for (const instruction of block.instructions) {
         this.define(instruction);
-        forEachUse(instruction, (used) => {
-          this.#uses[used]!++;
-        });
+        forEachUse(instruction, count);
       }
-      forEachUse(block.terminator, (used) => {
-        this.#uses[used]!++;
-      });
+      forEachUse(block.terminator, count);
     }
   }
 

@@ -1,6 +1,6 @@
 import { allocatable, calleeSaved } from './conventions.ts';
-import { forEachRegister, type MachineFunction, mapRegisters, widthOf } from './machine.ts';
-import { firstVirtual, type Operand } from './operands.ts';
+import { forEachRegister, type MachineFunction, renameRegisters, widthOf } from './machine.ts';
+import { firstVirtual } from './operands.ts';
 import { buildRanges, covers, frequency, type LiveRange, lengthOf, overlaps, type Ranges, union } from './ranges.ts';
 import { spill } from './spill.ts';
 
@@ -31,7 +31,8 @@ class Classes {
   readonly #parent: Int32Array;
 
   constructor(count: number) {
-    this.#parent = Int32Array.from({ length: count }, (_, index) => index);
+    this.#parent = new Int32Array(count);
+    for (let index = 0; index < count; index++) this.#parent[index] = index;
   }
 
   find(register: number): number {
@@ -125,13 +126,8 @@ function coalesce(fn: MachineFunction, { ranges, weights }: Ranges, unspillable:
 
 /** Renames united registers. Moves between them stay, so that positions do; they are left out when encoding. */
 function applyUnion(fn: MachineFunction, classes: Classes): void {
-  for (const block of fn.blocks) {
-    for (const instruction of block.instructions) {
-      instruction.operands = instruction.operands.map((operand) =>
-        mapRegisters(operand, (register) => classes.find(register)),
-      );
-    }
-  }
+  const find = (register: number) => classes.find(register);
+  for (const block of fn.blocks) for (const instruction of block.instructions) renameRegisters(instruction, find);
 }
 
 /** What is taken of one machine register: disjoint segments in ascending order. */
@@ -270,13 +266,8 @@ function dropStaleBindings(fn: MachineFunction, { ranges }: Ranges): void {
 }
 
 function applyAssignment(fn: MachineFunction, assignment: Int32Array): void {
-  for (const block of fn.blocks) {
-    for (const instruction of block.instructions) {
-      instruction.operands = instruction.operands.map(
-        (operand): Operand => mapRegisters(operand, (register) => assignment[register]!),
-      );
-    }
-  }
+  const assigned = (register: number) => assignment[register]!;
+  for (const block of fn.blocks) for (const instruction of block.instructions) renameRegisters(instruction, assigned);
 }
 
 /** The machine registers that the function's instructions write. */

@@ -9,7 +9,7 @@ import { blockLabel, blockOfLabel, type MachineFunction, type MachineInstruction
 import { immediate, type Operand, rbp, rdi, register, rsp, target } from './operands.ts';
 import type { JumpTable } from './select.ts';
 import { invertedJumps } from './select-control.ts';
-import { follow, type Places, parameterPlaces, placesAtEntry } from './variable-flow.ts';
+import { follow, mayMove, type Places, parameterPlaces, placesAtEntry } from './variable-flow.ts';
 
 /** While pc is in [from, to), a variable is at `place`: a register, rbp-relative memory or a constant. */
 export interface VariableRange {
@@ -135,7 +135,7 @@ class Emitter {
   }
 
   #followVariables(instruction: MachineInstruction): void {
-    if (this.#places.size === 0 && instruction.mnemonic !== 'bind') return;
+    if (!mayMove(instruction, this.#places)) return;
     const next: Places = new Map(this.#places);
     if (follow(instruction, next)) this.#movePlaces(next);
   }

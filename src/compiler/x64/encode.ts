@@ -27,10 +27,11 @@ export class CodeBuffer {
 
   /** Appends the low `size` bytes of value, least significant first. */
   append(value: bigint, size: number): void {
-    let rest = BigInt.asUintN(size * 8, value);
+    let rest = Number(BigInt.asUintN(32, value));
     for (let index = 0; index < size; index++) {
-      this.bytes.push(Number(rest & 0xffn));
-      rest >>= 8n;
+      if (index === 4) rest = Number(BigInt.asUintN(32, value >> 32n));
+      this.bytes.push(rest & 0xff);
+      rest >>>= 8;
     }
   }
 }
@@ -198,25 +199,20 @@ class Writer {
   }
 
   write(): void {
-    const { modrm, opcode, plusRegister } = this.#encoding;
-    const special = this.#find((pattern) => ['sreg', 'creg', 'dreg', 'x'].includes(pattern));
-    const general = this.#find((pattern) => /^r\d*$/.test(pattern));
+    const { modrm, opcode, plusRegister, places } = this.#encoding;
+    const special = this.#operands[places.special];
+    const general = this.#operands[places.general];
     const reg = modrm === 'r' ? (special ?? general) : undefined;
     const plus = plusRegister ? general : undefined;
-    const rm = this.#find((pattern) => /^rm|^xm$|^xr$|^m$/.test(pattern)) ?? (modrm === null ? undefined : general);
+    const rm = this.#operands[places.rm] ?? (modrm === null ? undefined : general);
     this.#writePrefixes(rm);
     this.#writeRex(rm, reg, plus);
     const last = opcode.length - 1;
-    this.#code.bytes.push(...opcode.slice(0, last));
+    for (let index = 0; index < last; index++) this.#code.bytes.push(opcode[index]!);
     this.#code.bytes.push(opcode[last]! + (plus ? fieldOf(plus) & 7 : 0));
     if (modrm !== null) this.#writeModrm(modrm === 'r' ? fieldOf(reg!) : modrm, rm!);
     this.#writeImmediates();
     this.#settleRelativeFixups();
-  }
-
-  #find(accepts: (pattern: string) => boolean): Operand | undefined {
-    const index = this.#encoding.operands.findIndex(accepts);
-    return index < 0 ? undefined : this.#operands[index];
   }
 
   #writePrefixes(rm: Operand | undefined): void {
@@ -307,6 +303,7 @@ class Writer {
 
   #writeImmediates(): void {
     const { immediates } = this.#encoding;
+    if (immediates.length === 0) return;
     const values = this.#operands.filter((operand) => ['immediate', 'target', 'far'].includes(operand.kind));
     for (const [index, token] of immediates.entries()) {
       const operand = values[Math.min(index, values.length - 1)]!;

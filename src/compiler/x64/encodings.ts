@@ -330,6 +330,8 @@ export interface Encoding {
   readonly immediates: readonly ('ib' | 'iw' | 'iz' | 'id' | 'io' | 'rb' | 'rd')[];
   readonly wide: boolean;
   readonly mode: 32 | 64 | null;
+  /** which operand is a segment, control, debug or XMM register, a general register, register or memory; -1: none */
+  readonly places: { readonly special: number; readonly general: number; readonly rm: number };
 }
 
 const mandatoryPrefixes = new Set(['66', 'f2', 'f3']);
@@ -357,7 +359,12 @@ function parseRow(row: string): [string, Encoding] {
     else opcode.push(Number.parseInt(token, 16));
   }
   const list = operands === '' ? [] : operands.split(',');
-  return [mnemonic, { operands: list, prefixes, opcode, modrm, plusRegister, immediates, wide, mode }];
+  const places = {
+    special: list.findIndex((pattern) => ['sreg', 'creg', 'dreg', 'x'].includes(pattern)),
+    general: list.findIndex((pattern) => /^r\d*$/.test(pattern)),
+    rm: list.findIndex((pattern) => /^rm|^xm$|^xr$|^m$/.test(pattern)),
+  };
+  return [mnemonic, { operands: list, prefixes, opcode, modrm, plusRegister, immediates, wide, mode, places }];
 }
 
 /** Mnemonic -> its encodings, shorter ones first where several fit. */

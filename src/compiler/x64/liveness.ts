@@ -1,4 +1,4 @@
-import { forEachRegister, type MachineBlock, type MachineFunction } from './machine.ts';
+import { forEachRegister, type MachineBlock, type MachineFunction, type Role } from './machine.ts';
 import { firstVirtual } from './operands.ts';
 
 /** A set of virtual registers, one bit each. */
@@ -71,12 +71,14 @@ export function liveOut(fn: MachineFunction): RegisterSet[] {
 
 /** Registers read before any write in the block, and registers written in it. */
 function summarize(block: MachineBlock, uses: RegisterSet, definitions: RegisterSet): void {
+  const use = (register: number, role: Role) => {
+    if (register >= firstVirtual && role !== 'w' && !has(definitions, register)) add(uses, register);
+  };
+  const define = (register: number, role: Role) => {
+    if (register >= firstVirtual && role !== 'r') add(definitions, register);
+  };
   for (const instruction of block.instructions) {
-    forEachRegister(instruction, (register, role) => {
-      if (register >= firstVirtual && role !== 'w' && !has(definitions, register)) add(uses, register);
-    });
-    forEachRegister(instruction, (register, role) => {
-      if (register >= firstVirtual && role !== 'r') add(definitions, register);
-    });
+    forEachRegister(instruction, use);
+    forEachRegister(instruction, define);
   }
 }

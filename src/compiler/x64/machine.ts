@@ -125,6 +125,19 @@ export function mapRegisters(operand: Operand, map: (register: number) => number
   return mapped;
 }
 
+/** Replaces the registers of the instruction's operands; operands that stay as they are are not copied. */
+export function renameRegisters(instruction: MachineInstruction, map: (register: number) => number): void {
+  const { operands } = instruction;
+  let changed: Operand[] | undefined;
+  for (let index = 0; index < operands.length; index++) {
+    const mapped = mapRegisters(operands[index]!, map);
+    if (mapped === operands[index]) continue;
+    changed ??= [...operands];
+    changed[index] = mapped;
+  }
+  if (changed) instruction.operands = changed;
+}
+
 export function newVirtual(fn: MachineFunction, width: Width): number {
   return fn.widths.push(width) - 1 + firstVirtual;
 }

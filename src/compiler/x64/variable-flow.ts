@@ -23,6 +23,20 @@ export function parameterPlaces(ir: IrFunction): Places {
   return places;
 }
 
+/** Whether `follow` could change `places`: most instructions write no register, or none that holds a variable. */
+export function mayMove(instruction: MachineInstruction, places: Places): boolean {
+  if (instruction.mnemonic === 'bind') return true;
+  if (places.size === 0) return false;
+  let written = 0;
+  for (const register of instruction.defines ?? []) written |= 1 << register;
+  forEachRegister(instruction, (register, role) => {
+    if (role !== 'r') written |= 1 << register;
+  });
+  if (written === 0) return false;
+  for (const place of places.values()) if (place.kind === 'register' && (written >> place.register) & 1) return true;
+  return false;
+}
+
 /** Applies one instruction: a `bind` moves its variable, a written register forgets what it held. True when places changed. */
 export function follow(instruction: MachineInstruction, places: Places): boolean {
   const { mnemonic, operands, variable, defines, copy } = instruction;
