@@ -66,7 +66,7 @@ describe('trace --syscalls: a line a system call', () => {
       of(SystemCall.clone)
         .slice(0, 4)
         .map((call) => call.result),
-    ).toEqual([2n, 3n, 4n, 5n]);
+    ).toEqual([3n, 4n, 5n, 6n]);
     expect(of(SystemCall.execve).map((call) => call.result)).toContain(undefined);
     expect(of(SystemCall.exit_group).every((call) => call.result === undefined)).toBe(true);
   });
