@@ -25,6 +25,7 @@ if (process.env.VERDIGRIS_REQUIRE_ORACLES === '1') reporters.push(['json', { out
 export default defineConfig({
   test: {
     reporters,
+    maxWorkers: '100%',
     projects: layers.map((name) => ({
       test: {
         globalSetup: bootsImages.includes(name) ? ['tests/cli/build-images.ts'] : [],
