@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 
 /** V8's `--interrupt-budget`: bytes of bytecode that a function runs before V8 considers optimising it. */
 const V8_DEFAULT = 67_584;
-const LATE = 1_000_000;
+const LATE = 450_000;
 
 /**
  * Runs work that uses much code for a short time: V8 would spend a third of the processor time on optimising functions
