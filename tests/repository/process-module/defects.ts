@@ -4,6 +4,7 @@ import {
   bootCurrent,
   comingAndGoing,
   futex,
+  ipc,
   lifecycle,
   linux,
   linuxCall,
@@ -251,7 +252,7 @@ const REST = numbered(79, [
   ],
   [
     'capabilities forget generations, messages go to the wrong object',
-    ['oracle/linux-programs.test.ts', 'descriptors'],
+    ipc('is needed for every right: receiving, and answering only what one has received'),
   ],
 ]);
 

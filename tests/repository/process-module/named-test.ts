@@ -10,6 +10,7 @@ export const allocationFailures = kernelTest('allocation-failures');
 export const bootCurrent = kernelTest('boot-current');
 export const credentials = kernelTest('credentials');
 export const futex = kernelTest('futex');
+export const ipc = kernelTest('ipc');
 export const lifecycle = kernelTest('lifecycle');
 export const loader = kernelTest('loader');
 export const locks = kernelTest('locks');
