@@ -21,9 +21,10 @@ import {
 import { VERDIGRIS_CALLS } from '../kernel/abi/calls.ts';
 import { argument, argumentCount, setInitialStack } from './runtime/arguments.ts';
 import { print } from './runtime/print.ts';
-import { nextProcess, processRecord } from './runtime/process-records.ts';
+import { countProcesses, nextProcess, processRecord } from './runtime/process-records.ts';
 import { Signal } from './runtime/signals.ts';
-import { exitGroup, exitThread, fork, kill, mapShared, sleepFor, sysinfo, waitFor } from './runtime/system-calls.ts';
+import { exitGroup, exitThread, fork, kill, mapShared, sleepFor, waitFor } from './runtime/system-calls.ts';
+import { freeMemory } from './runtime/system-information.ts';
 import { parseNumber } from './runtime/text.ts';
 import { startThread, ThreadHandle } from './runtime/threads.ts';
 
@@ -181,26 +182,11 @@ function tryRound(round: u32): void {
   while (waitFor(ANY_CHILD, 0) !== ECHILD) kill(EVERYBODY, Signal.KILL);
 }
 
-function countProcesses(): u32 {
-  let count: u32 = 0;
-  let pid = nextProcess(0);
-  while (pid !== 0) {
-    count = u32(count + 1);
-    pid = nextProcess(pid);
-  }
-  return count;
-}
-
-const information = array(u64, 14);
-const FREE_MEMORY = 5;
-const BUFFER_MEMORY = 7;
-
 const PAGE_BYTES = 4096n;
 
 /** Bytes that are free, kept for the kernel's next threads, or in processes that are there: a file server may have grown. */
 function accountedMemory(): u64 {
-  sysinfo(addressOf(information));
-  let bytes = u64(information[FREE_MEMORY]! + information[BUFFER_MEMORY]!);
+  let bytes = freeMemory();
   let pid: u32 = 0;
   for (;;) {
     pid = nextProcess(pid);

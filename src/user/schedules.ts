@@ -7,7 +7,7 @@ import { Atomic32, addressOf, array, entry, i32, syscall, u8, u32, u64 } from '#
 import { VerdigrisCall } from '../kernel/abi/calls.ts';
 import { argument, argumentCount, setInitialStack } from './runtime/arguments.ts';
 import { print } from './runtime/print.ts';
-import { nextProcess, processRecord } from './runtime/process-records.ts';
+import { countProcesses, findProcess, processRecord } from './runtime/process-records.ts';
 import { handleSignal, Signal } from './runtime/signals.ts';
 import {
   close,
@@ -22,13 +22,13 @@ import {
   pipe,
   read,
   sleepFor,
-  sysinfo,
   WUNTRACED,
   waitFor,
   waitStatus,
   write,
   yieldProcessor,
 } from './runtime/system-calls.ts';
+import { freeMemory } from './runtime/system-information.ts';
 import { parseNumber } from './runtime/text.ts';
 import { joinThread, Mutex, startThread, ThreadHandle } from './runtime/threads.ts';
 
@@ -214,26 +214,10 @@ function tryPipe(): void {
   waitFor(i32(child), 0);
 }
 
-const information = array(u64, 14);
-const FREE_MEMORY = 5;
-const BUFFER_MEMORY = 7;
-
-/** Bytes that are free, or kept for the kernel's next threads. */
-function freeMemory(): u64 {
-  sysinfo(addressOf(information));
-  return u64(information[FREE_MEMORY]! + information[BUFFER_MEMORY]!);
-}
-
-/** Nobody but this process is left that was not there before. */
-function countProcesses(): u32 {
-  let count: u32 = 0;
-  let pid: u32 = 0;
-  for (;;) {
-    pid = nextProcess(pid);
-    if (pid === 0) return count;
-    if (pid === getpid()) require(processRecord.threads === 1, 'the number of threads left');
-    count = u32(count + 1);
-  }
+/** Processes that there are. Of this one's threads none is left but the first. */
+function countProcessesLeft(): u32 {
+  require(findProcess(getpid()) && processRecord.threads === 1, 'the number of threads left');
+  return countProcesses();
 }
 
 function trySeed(): void {
@@ -255,7 +239,7 @@ export const main = entry((stack: u64) => {
   const to = argumentCount() > 2 ? parseNumber(argument(2)) : 0;
   const depth = argumentCount() > 3 ? parseNumber(argument(3)) : 0;
   pipe(addressOf(pipeEnds));
-  const processes = countProcesses();
+  const processes = countProcessesLeft();
   let settled: u64 = 0n;
   for (let seed = from; seed < to; seed = u32(seed + 1)) {
     if (syscall(u64(VerdigrisCall.schedule_seed), u64(seed), u64(depth)) < 0n) {
@@ -263,7 +247,7 @@ export const main = entry((stack: u64) => {
       exitGroup(2);
     }
     trySeed();
-    require(countProcesses() === processes, 'the number of processes left');
+    require(countProcessesLeft() === processes, 'the number of processes left');
     const free = freeMemory();
     if (u32(seed - from) === SETTLED) settled = free;
     else if (u32(seed - from) > SETTLED) require(free >= settled, 'the memory left');

@@ -5,18 +5,16 @@ import {
   Errno,
   embed,
   err,
-  f32,
-  f64,
   i32,
   ok,
   type Result,
-  struct,
   u16,
   u32,
   u64,
   userPtr,
   type VirtAddr,
 } from '#dialect';
+import { SystemInformation } from '../abi/system-information.ts';
 import { freeFrameCount, totalFrameCount } from '../memory/frames.ts';
 import { idleKernelStackCount, KERNEL_STACK_BYTES } from '../memory/kernel-stacks.ts';
 import { PAGE_SIZE } from '../memory/layout.ts';
@@ -171,22 +169,6 @@ export function timesOfProcess(frame: VirtAddr): Result<u64> {
   return ok(u64(monotonicTime() / (NANOSECONDS / CLOCK_HZ)));
 }
 
-/** struct sysinfo */
-const SystemInformation = struct({
-  uptime: f64,
-  loads: array(f64, 3),
-  totalMemory: f64,
-  freeMemory: f64,
-  sharedMemory: f64,
-  bufferMemory: f64,
-  totalSwap: f64,
-  freeSwap: f64,
-  threads: f32,
-  _padding: f32,
-  totalHigh: f64,
-  freeHigh: f64,
-  unit: f64,
-});
 const information = embed(SystemInformation);
 
 /** sysinfo(buffer). Load is not measured, and there is no swap; buffers are kernel stacks that wait for a thread. */

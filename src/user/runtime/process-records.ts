@@ -21,3 +21,10 @@ export function findProcess(pid: u32): boolean {
 export function nextThread(pid: u32, tid: u32): u32 {
   return u32(syscall(u64(VerdigrisCall.thread_query), u64(pid), u64(tid), addressOf(threadRecord)));
 }
+
+/** Processes that there are, zombies included. */
+export function countProcesses(): u32 {
+  let count: u32 = 0;
+  for (let pid = nextProcess(0); pid !== 0; pid = nextProcess(pid)) count = u32(count + 1);
+  return count;
+}

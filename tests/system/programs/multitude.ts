@@ -5,7 +5,7 @@
 import { Atomic32, addressOf, array, entry, i32, mem, u32, u64 } from '#dialect';
 import { argument, argumentCount, environment, setInitialStack } from '../../../src/user/runtime/arguments.ts';
 import { print } from '../../../src/user/runtime/print.ts';
-import { nextProcess } from '../../../src/user/runtime/process-records.ts';
+import { countProcesses } from '../../../src/user/runtime/process-records.ts';
 import { Signal } from '../../../src/user/runtime/signals.ts';
 import {
   execve,
@@ -15,10 +15,10 @@ import {
   futexWakePrivate,
   kill,
   pause,
-  sysinfo,
   waitFor,
   waitStatus,
 } from '../../../src/user/runtime/system-calls.ts';
+import { freeMemory } from '../../../src/user/runtime/system-information.ts';
 import { joinThread, startThread, ThreadHandle } from '../../../src/user/runtime/threads.ts';
 
 export { onPanic } from '../../../src/user/runtime/print.ts';
@@ -34,22 +34,6 @@ let failures: u32 = 0;
 function check(holds: boolean, what: string): void {
   if (!holds) failures = u32(failures + 1);
   print`${what} ${holds ? 'ok' : 'FAILED'}\n`;
-}
-
-const information = array(u64, 14);
-const FREE_MEMORY = 5;
-const BUFFER_MEMORY = 7;
-
-/** Bytes that are free, or kept for the kernel's next threads. */
-function freeMemory(): u64 {
-  sysinfo(addressOf(information));
-  return u64(information[FREE_MEMORY]! + information[BUFFER_MEMORY]!);
-}
-
-function countProcesses(): u32 {
-  let count: u32 = 0;
-  for (let pid = nextProcess(0); pid !== 0; pid = nextProcess(pid)) count = u32(count + 1);
-  return count;
 }
 
 const words = array(u64, 3);

@@ -12,13 +12,13 @@ import {
   TIME_OMIT,
 } from '../../../kernel/abi/stat.ts';
 import { realTime } from '../../runtime/system-calls.ts';
+import { readSystemInformation, systemInformation } from '../../runtime/system-information.ts';
 import { PAGE_BYTES } from './heap.ts';
 import { checkAccess, isDirectory, isSymbolicLink, type Node, nodeCount, Source } from './node.ts';
 import { Place, walk } from './path.ts';
 import { pathOf } from './path-of.ts';
 import { linkText } from './process-files.ts';
 import { giveOutput, outputSize, request, takePaths, word } from './request.ts';
-import { readSystemInformation, systemInformation } from './system-information.ts';
 import { checkWritable, resize } from './transfer.ts';
 
 const place = new Place();

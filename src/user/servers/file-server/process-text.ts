@@ -4,8 +4,8 @@ import { VerdigrisCall } from '../../../kernel/abi/calls.ts';
 import { AreaRecord, NAME_LENGTH } from '../../../kernel/abi/process.ts';
 import { findProcess, nextProcess, processRecord } from '../../runtime/process-records.ts';
 import { monotonicTime } from '../../runtime/system-calls.ts';
+import { readSystemInformation, systemInformation } from '../../runtime/system-information.ts';
 import { type Node, Source } from './node.ts';
-import { readSystemInformation, systemInformation } from './system-information.ts';
 import { TextWriter } from './text.ts';
 
 const writer = new TextWriter();
