@@ -1,0 +1,110 @@
+import { FLAG } from './flags.ts';
+import type { CodeCache } from './interpreter/code-cache.ts';
+import * as R from './interpreter/records.ts';
+import { FIELDS, NO_FETCH_CONTEXT } from './layout.ts';
+import type { CpuState } from './state.ts';
+import type { SystemUnit } from './system/system-unit.ts';
+import { REGION_REACH } from './translator/region.ts';
+
+/** Control may go on for this many instructions after its ticks are used up: through a region, a run entered anywhere, and a run. */
+export const MARGIN = 2 * R.RUN_LIMIT + REGION_REACH;
+/** Ticks with which every taken branch comes back. */
+export const NO_TICKS = -MARGIN;
+
+const RIP_WORD = FIELDS.rip.address >> 2;
+const INTERRUPT_PENDING_WORD = FIELDS.interruptPending.address >> 2;
+const EXIT_REASON_WORD = FIELDS.exitReason.address >> 2;
+const EXIT_RECORD_WORD = FIELDS.exitRecord.address >> 2;
+const SYSTEM_FLAGS_WORD = FIELDS.systemFlags.address >> 2;
+const RESUME_TICKS_WORD = FIELDS.resumeTicks.address >> 2;
+
+/** The interpreter's loop. @returns the ticks that are left */
+export type Loop = (record: number, ticks: number) => number;
+
+/** Runs records and accounts for what retired: RIP and the instruction count are exact behind each call. */
+export class Execution {
+  instructionCount = 0;
+  /** Record at which the interpreter came back; means nothing after R.EXIT.LOOKUP. */
+  record = 0;
+
+  readonly #state: CpuState;
+  readonly #system: SystemUnit;
+  readonly #cache: CodeCache;
+  readonly #loop: Loop;
+
+  constructor(state: CpuState, system: SystemUnit, cache: CodeCache, loop: Loop) {
+    this.#state = state;
+    this.#system = system;
+    this.#cache = cache;
+    this.#loop = loop;
+  }
+
+  /**
+   * Runs records from one on.
+   * @param ticks instructions after which the first taken branch comes back
+   * @returns an R.EXIT
+   */
+  run(record: number, ticks: number): number {
+    const words = this.#state.i32;
+    words[INTERRUPT_PENDING_WORD] = this.#system.interruptBlocked ? 1 : 0;
+    const resumed = words[SYSTEM_FLAGS_WORD]! & FLAG.RF;
+    const left = this.#loop(record, ticks + this.#cache.position(record));
+    const reason = words[EXIT_REASON_WORD]!;
+    if (reason === R.EXIT.LOOKUP) {
+      this.instructionCount += ticks - left;
+      if (resumed === 0) this.#endResumption(left);
+      if (this.#state.fetchContext !== NO_FETCH_CONTEXT) return reason;
+      this.#state.updateMode();
+      return R.EXIT.BOUNDARY;
+    }
+    const at = words[EXIT_RECORD_WORD]!;
+    this.record = at;
+    const leftAtRecord = left - this.#cache.position(at);
+    this.instructionCount += ticks - leftAtRecord;
+    if (resumed === 0) this.#endResumption(leftAtRecord);
+    words[RIP_WORD] = words[(at + R.RIP) >> 2]!;
+    words[RIP_WORD + 1] = words[(at + R.RIP + 4) >> 2]!;
+    return reason;
+  }
+
+  /** Runs from one record on to a taken branch, or to the record `stop` in the same run. @returns an R.EXIT */
+  runTo(stop: number, record: number): number {
+    const words = this.#state.i32;
+    const handler = words[(stop + R.HANDLER) >> 2]!;
+    const own = (words[(stop + R.SCALE) >> 2]! >>> R.REGION.handlerShift) & R.REGION.handlerMask;
+    words[(stop + R.HANDLER) >> 2] = R.PSEUDO.stop;
+    const reason = this.run(record, NO_TICKS);
+    if (words[(stop + R.HANDLER) >> 2] === R.PSEUDO.stop) {
+      const regionGone = handler === R.PSEUDO.region && words[(stop + R.SCALE) >> 2]! >>> R.REGION.handlerShift === 0;
+      words[(stop + R.HANDLER) >> 2] = regionGone ? own : handler;
+    }
+    return reason;
+  }
+
+  /**
+   * @returns the record `count` instructions behind one in its run; 0 when the run ends before; -1 when there is none at that place, or
+   * none with exact flags before it
+   */
+  recordAfter(record: number, count: number): number {
+    const bytes = this.#state.u8;
+    const wanted = this.#cache.position(record) + count;
+    let at = record;
+    for (;;) {
+      const marks = bytes[at + R.MARKS]!;
+      if (marks & R.MARK.stub) return 0;
+      const count = marks & R.MARK.breakpoint ? 0 : marks & R.MARK.fused ? 2 : 1;
+      const next = this.#cache.position(at) + count;
+      if (next > wanted) return -1;
+      at += R.RECORD_BYTES;
+      if (this.#cache.position(at) !== next) return 0;
+      if (next === wanted) return bytes[at + R.MARKS]! & R.MARK.staleFlags ? -1 : at;
+    }
+  }
+
+  /** Clears the RF that an IRET has set meanwhile, unless no instruction has retired behind it. */
+  #endResumption(left: number): void {
+    const words = this.#state.i32;
+    if ((words[SYSTEM_FLAGS_WORD]! & FLAG.RF) !== 0 && words[RESUME_TICKS_WORD] !== left)
+      words[SYSTEM_FLAGS_WORD]! &= ~FLAG.RF;
+  }
+}
