@@ -19,6 +19,7 @@ import {
   virt,
 } from '#dialect';
 import { VERDIGRIS_CALLS } from '../kernel/abi/calls.ts';
+import { SplitMix64 } from '../kernel/abi/split-mix.ts';
 import { argument, argumentCount, setInitialStack } from './runtime/arguments.ts';
 import { print } from './runtime/print.ts';
 import { countProcesses, nextProcess, processRecord } from './runtime/process-records.ts';
@@ -69,65 +70,54 @@ const scratch = array(u8, SCRATCH_BYTES);
 let counter: Counter | null = null;
 let seed: u64 = 0n;
 
-/** One generator a thread: SplitMix64, its state in memory that no other thread uses. */
-class Generator {
-  state: u64 = 0n;
+/** One a thread, in memory that no other thread uses. */
+const generators = array(SplitMix64, THREADS + 1);
 
-  draw(): u64 {
-    this.state = u64(this.state + 0x9e37_79b9_7f4a_7c15n);
-    let mixed = u64(u64(this.state ^ (this.state >> 30n)) * 0xbf58_476d_1ce4_e5b9n);
-    mixed = u64(u64(mixed ^ (mixed >> 27n)) * 0x94d0_49bb_1331_11ebn);
-    return u64(mixed ^ (mixed >> 31n));
-  }
-
-  below(limit: u64): u64 {
-    return u64(this.draw() % limit);
-  }
+function below(random: SplitMix64, limit: u64): u64 {
+  return u64(random.draw() % limit);
 }
 
-const generators = array(Generator, THREADS + 1);
-
 /** Somewhere in the scratch memory, its very end included. */
-function scratchAddress(random: Generator): u64 {
-  return u64(addressOf(scratch) + random.below(u64(SCRATCH_BYTES + 1)));
+function scratchAddress(random: SplitMix64): u64 {
+  return u64(addressOf(scratch) + below(random, u64(SCRATCH_BYTES + 1)));
 }
 
 /** An address that no program should pass. */
-function badAddress(random: Generator): u64 {
-  const which = random.below(6n);
+function badAddress(random: SplitMix64): u64 {
+  const which = below(random, 6n);
   if (which === 0n) return 0n;
   if (which === 1n) return 0x7fff_ffff_f000n;
   if (which === 2n) return 0xffff_8000_0000_0000n;
-  if (which === 3n) return u64(0xffff_ffff_8000_0000n + random.below(0x100_0000n));
+  if (which === 3n) return u64(0xffff_ffff_8000_0000n + below(random, 0x100_0000n));
   if (which === 4n) return 0x8000_0000_0000_0000n;
-  return u64(0xffff_ffff_ffff_fff0n + random.below(16n));
+  return u64(0xffff_ffff_ffff_fff0n + below(random, 16n));
 }
 
-function anyArgument(random: Generator): u64 {
-  const which = random.below(10n);
-  if (which < 3n) return random.below(8n);
+function anyArgument(random: SplitMix64): u64 {
+  const which = below(random, 10n);
+  if (which < 3n) return below(random, 8n);
   if (which < 6n) return scratchAddress(random);
   if (which === 6n) return badAddress(random);
   if (which === 7n) return u64(1n << u64(random.draw() & 63n));
-  if (which === 8n) return u64(-random.below(1100n));
+  if (which === 8n) return u64(-below(random, 1100n));
   return random.draw();
 }
 
 /** Puts something into a place of the scratch memory: numbers, addresses, a path. */
-function scribble(random: Generator): void {
-  const at = virt(addressOf(scratch) + u64(random.below(2040n) * 8n));
-  const which = random.below(4n);
+function scribble(random: SplitMix64): void {
+  const at = virt(addressOf(scratch) + u64(below(random, 2040n) * 8n));
+  const which = below(random, 4n);
   if (which === 0n) mem.store64(at, anyArgument(random));
   else if (which === 1n) mem.store64(at, scratchAddress(random));
   else if (which === 2n) mem.store64(at, 0x006e_6962_2f2f_2e2en);
-  else mem.store64(at, random.below(64n));
+  else mem.store64(at, below(random, 64n));
 }
 
-function anyCall(random: Generator): u64 {
-  if (random.below(16n) === 0n) return u64(u64(VERDIGRIS_CALLS) + random.below(OWN_CALLS));
-  const number = random.below(LINUX_CALLS);
+function anyCall(random: SplitMix64): u64 {
+  if (below(random, 16n) === 0n) return u64(u64(VERDIGRIS_CALLS) + below(random, OWN_CALLS));
+  const number = below(random, LINUX_CALLS);
   const isEnd = number === EXIT || number === EXIT_GROUP || number === RT_SIGRETURN;
-  return isEnd && random.below(8n) !== 0n ? 39n : number;
+  return isEnd && below(random, 8n) !== 0n ? 39n : number;
 }
 
 /** What each hostile thread does; the argument is its generator's number. */
@@ -136,7 +126,7 @@ function storm(which: u64): u32 {
   if (index > THREADS) return 0;
   const random = generators[index]!;
   for (let call: u32 = 0; call < CALLS_EACH; call++) {
-    if (random.below(3n) === 0n) scribble(random);
+    if (below(random, 3n) === 0n) scribble(random);
     const a = anyArgument(random);
     const b = anyArgument(random);
     const c = anyArgument(random);

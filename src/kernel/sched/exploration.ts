@@ -5,6 +5,7 @@
  * schedule. Off, nothing here is called but `isExploring`.
  */
 import { array, u32, u64 } from '#dialect';
+import { SplitMix64 } from '../abi/split-mix.ts';
 import type { Thread } from '../process/thread.ts';
 
 /** A time slice in counts of the timer, which is then as fast as the machine lets it be. */
@@ -16,13 +17,9 @@ const MOST_CHANGES = 16;
 const FIRST_RANK = 0x1000_0000;
 /** Steps that a thread may go on while others are ready. */
 const LONGEST_TURN = 32;
-/** Constants of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). */
-const INCREMENT = 0x9e37_79b9_7f4a_7c15n;
-const MULTIPLIER_1 = 0xbf58_476d_1ce4_e5b9n;
-const MULTIPLIER_2 = 0x94d0_49bb_1331_11ebn;
 
 let explores = false;
-let state: u64 = 0n;
+const generator = new SplitMix64();
 let byPriority = false;
 let step: u32 = 0;
 /** The steps at which the running thread's rank is lowered, and how many of them there are. */
@@ -35,7 +32,7 @@ let turns: u32 = 0;
 /** From now on the seed decides. Depth 0 draws uniformly; else priorities change at `depth` steps, 16 at most. */
 export function exploreSchedules(seed: u64, depth: u32): void {
   explores = true;
-  state = seed;
+  generator.state = seed;
   byPriority = depth > 0;
   step = 0;
   changes = depth < MOST_CHANGES ? depth : MOST_CHANGES;
@@ -46,16 +43,9 @@ export function isExploring(): boolean {
   return explores;
 }
 
-function draw(): u64 {
-  state = u64(state + INCREMENT);
-  let mixed = u64(u64(state ^ (state >> 30n)) * MULTIPLIER_1);
-  mixed = u64(u64(mixed ^ (mixed >> 27n)) * MULTIPLIER_2);
-  return u64(mixed ^ (mixed >> 31n));
-}
-
 /** A number below a limit that is not 0. */
 export function drawBelow(limit: u32): u32 {
-  return u32(u64(draw() >> 32n) % u64(limit));
+  return u32(u64(generator.draw() >> 32n) % u64(limit));
 }
 
 /** How long the next time slice is, in timer counts. */

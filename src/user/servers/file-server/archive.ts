@@ -3,54 +3,19 @@
  * between them. A later entry of the same name replaces an earlier one. Files are not copied: they lie in the archive. Of
  * files with several names, 256 an archive stay one file.
  */
-import { array, Errno, err, mem, ok, type Result, type u8, u32, u64, type VirtAddr, virt } from '#dialect';
+import { array, Errno, err, mem, ok, type Result, u32, u64, type VirtAddr, virt } from '#dialect';
+import { CpioEntry, CpioField, readCpioEntry, readCpioField } from '../../../kernel/abi/cpio.ts';
 import { FileMode, NAME_MAX } from '../../../kernel/abi/stat.ts';
 import { deviceNumber } from './devices.ts';
 import { addEntry, type Entry, findEntry, removeEntry } from './directory.ts';
 import { allocate, isText, PAGE_BYTES } from './heap.ts';
 import { createNode, dropIfUnused, isDirectory, type Node } from './node.ts';
 
-const HEADER_BYTES = 110n;
-const FIELD_BYTES = 8n;
-const ALIGNMENT = 4n;
-/** Byte offsets of hexadecimal fields in the header. */
-const Field = {
-  INODE: 6n,
-  MODE: 14n,
-  UID: 22n,
-  GID: 30n,
-  LINKS: 38n,
-  TIME: 46n,
-  SIZE: 54n,
-  MAJOR: 78n,
-  MINOR: 86n,
-  NAME_SIZE: 94n,
-} as const;
-const TRAILER = 'TRAILER!!!';
 const SLASH = 47;
 const DIRECTORY_MODE = 0o755;
 const NANOSECONDS = 1_000_000_000n;
 
-function digitOf(character: u8): u32 {
-  if (character >= 48 && character <= 57) return u32(character - 48);
-  const letter = u32(character | 32);
-  return letter >= 97 && letter <= 102 ? u32(letter - 87) : 16;
-}
-
-/** One of the header's eight-digit numbers; what is no hexadecimal digit makes it EINVAL. */
-function readField(header: VirtAddr, offset: u64): Result<u32> {
-  let value: u32 = 0;
-  for (let index: u64 = 0n; index < FIELD_BYTES; index = u64(index + 1n)) {
-    const digit = digitOf(mem.load8(virt(header + offset + index)));
-    if (digit > 15) return err(Errno.EINVAL);
-    value = u32(value * 16 + digit);
-  }
-  return ok(value);
-}
-
-function roundUp(value: u64): u64 {
-  return u64((value + ALIGNMENT - 1n) & ~(ALIGNMENT - 1n));
-}
+const entry = new CpioEntry();
 
 /** Zeros between archives. */
 function skipPadding(archive: VirtAddr, offset: u64, length: u64): u64 {
@@ -72,24 +37,15 @@ export function unpackArchives(root: Node, archive: VirtAddr, length: u64): Resu
 
 /** Unpacks the entry at `offset` and returns the offset behind it. */
 function unpackEntry(root: Node, archive: VirtAddr, offset: u64, length: u64): Result<u64> {
-  if (u64(offset + HEADER_BYTES) > length) return err(Errno.EINVAL);
-  const header = virt(archive + offset);
-  if (!isText(header, 6, '070701') && !isText(header, 6, '070702')) return err(Errno.EINVAL);
-  const size = readField(header, Field.SIZE);
-  if (!size.ok) return err(size.error);
-  const nameSize = readField(header, Field.NAME_SIZE);
-  if (!nameSize.ok) return err(nameSize.error);
-  const data = roundUp(u64(offset + HEADER_BYTES + u64(nameSize.value)));
-  const end = u64(data + u64(size.value));
-  if (nameSize.value === 0 || end > length) return err(Errno.EINVAL);
-  const name = virt(header + HEADER_BYTES);
-  const nameLength = u32(nameSize.value - 1);
-  if (isText(name, nameLength, TRAILER)) {
+  const read = readCpioEntry(entry, archive, offset, length);
+  if (!read.ok) return err(read.error);
+  const next = entry.next;
+  if (entry.isTrailer) {
     sharedCount = 0;
-    return ok(roundUp(end));
+    return ok(next);
   }
-  const made = placeEntry(root, header, name, nameLength, virt(archive + data), size.value);
-  return made.ok ? ok(roundUp(end)) : err(made.error);
+  const made = placeEntry(root, entry.header, entry.name, entry.nameLength, entry.data, entry.size);
+  return made.ok ? ok(next) : err(made.error);
 }
 
 /** Walks to the directory of a name, making what is missing on the way, and puts the entry there. */
@@ -137,7 +93,7 @@ function createEntry(
   data: VirtAddr,
   size: u32,
 ): Result<void> {
-  const mode = readField(header, Field.MODE);
+  const mode = readCpioField(header, CpioField.MODE);
   if (!mode.ok) return err(mode.error);
   const existing = findEntry(directory, name, length);
   if (existing !== null) {
@@ -176,9 +132,9 @@ let sharedCount: u32 = 0;
 
 /** The node that an entry means: a new one, or one that an earlier entry of the same archive has made. */
 function nodeFor(header: VirtAddr, mode: u32): Result<Node> {
-  const inode = readField(header, Field.INODE);
+  const inode = readCpioField(header, CpioField.INODE);
   if (!inode.ok) return err(inode.error);
-  const links = readField(header, Field.LINKS);
+  const links = readCpioField(header, CpioField.LINKS);
   if (!links.ok) return err(links.error);
   const isShared = links.value > 1 && (mode & FileMode.TYPE_MASK) === FileMode.REGULAR;
   for (let index: u32 = 0; isShared && index < sharedCount && index < MOST_SHARED; index++) {
@@ -195,15 +151,15 @@ function nodeFor(header: VirtAddr, mode: u32): Result<Node> {
 }
 
 function fillNode(node: Node, header: VirtAddr, data: VirtAddr, size: u32): Result<void> {
-  const uid = readField(header, Field.UID);
+  const uid = readCpioField(header, CpioField.UID);
   if (!uid.ok) return err(uid.error);
-  const gid = readField(header, Field.GID);
+  const gid = readCpioField(header, CpioField.GID);
   if (!gid.ok) return err(gid.error);
-  const time = readField(header, Field.TIME);
+  const time = readCpioField(header, CpioField.TIME);
   if (!time.ok) return err(time.error);
-  const major = readField(header, Field.MAJOR);
+  const major = readCpioField(header, CpioField.MAJOR);
   if (!major.ok) return err(major.error);
-  const minor = readField(header, Field.MINOR);
+  const minor = readCpioField(header, CpioField.MINOR);
   if (!minor.ok) return err(minor.error);
   node.uid = uid.value;
   node.gid = gid.value;
