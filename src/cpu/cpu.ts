@@ -6,6 +6,7 @@ import { DebugStops, toSigned } from './debug-stops.ts';
 import { DecodeError } from './decode/decoder.ts';
 import { FORMS } from './decode/forms.ts';
 import type { Instruction } from './decode/instruction.ts';
+import { DeviceAccess } from './device-access.ts';
 import { Execution, type Loop, MARGIN, NO_TICKS } from './execution.ts';
 import type { CodeCache } from './interpreter/code-cache.ts';
 import { interpreterModule } from './interpreter/instance.ts';
@@ -94,7 +95,6 @@ export class Cpu {
   #untilSample = RARE_SAMPLES;
   #passedAt = -1;
   #passedRip = 0n;
-  #stopRequested = false;
 
   constructor({ memoryBytes, bus, engine = 'auto', translator }: CpuOptions) {
     const state = new CpuState(memoryBytes);
@@ -102,7 +102,6 @@ export class Cpu {
     this.memory = state.memory;
     this.bus = bus;
     this.system = new SystemUnit(state, bus, {
-      stopRequested: () => this.#stopRequested,
       event: (source, vector, errorCode, address) => this.#reportEvent(source, vector, errorCode, address),
     });
     this.#stops = new DebugStops(state, this.system.tlb, this.system.memory);
@@ -114,18 +113,20 @@ export class Cpu {
     this.#fault = new PendingFault(state, () => this.#fetch.isStackOperand(this.#execution.record));
     this.#fetch = new CodeFetch(state, this.system, this.#writer, this.#fault);
     this.#cache = this.#fetch.cache;
-    const data = new DataAccess(state, this.system, bus, this.#stops, this.#fault);
+    const data = new DataAccess(state, this.system, this.#stops, this.#fault);
     const instance = new WebAssembly.Instance(module, {
       env: {
         memory: this.memory,
         fill: (low: number, high: number, size: number, flags: number) => data.fill(low, high, size, flags),
-        readDevice: (size: number) => data.readDevice(size),
-        writeDevice: (size: number) => data.writeDevice(size),
+        readDevice: (low: number, size: number) => devices.read(low, size),
+        writeDevice: (low: number, size: number, value: number, high: number) => devices.write(low, size, value, high),
+        attend: (record: number, ticks: number) => this.#execution.attend(record, ticks),
         invalidatePage: (low: number, high: number) => this.system.tlb.invalidateData(low, high),
         codeWritten: (host: number, size: number) => this.#cache.invalidate((host >>> 0) - state.ramAddress, size),
       },
     });
     this.#execution = new Execution(state, this.system, this.#cache, instance.exports.run as Loop);
+    const devices = new DeviceAccess(state, this.system, this.#writer, this.#execution);
     state.statusFlags = instance.exports.statusFlags as () => number;
     this.system.events.engine = instance.exports.deliverEvent as () => number;
     if (engine === 'interpreter') return;
@@ -229,7 +230,7 @@ export class Cpu {
 
   /** Makes a running processor come back at the next instruction boundary. */
   requestStop(): void {
-    this.#stopRequested = true;
+    this.system.stopRequested = true;
   }
 
   raiseNmi(): void {
@@ -315,8 +316,8 @@ export class Cpu {
       this.#stops.hit = undefined;
       return { reason: 'watchpoint', address };
     }
-    if (this.#stopRequested) {
-      this.#stopRequested = false;
+    if (this.system.stopRequested) {
+      this.system.stopRequested = false;
       return { reason: 'stop' };
     }
     while (this.system.eventPending) {
@@ -371,6 +372,8 @@ export class Cpu {
       }
       case R.EXIT.BOUNDARY:
         return undefined;
+      case R.EXIT.SHUTDOWN:
+        return { reason: 'shutdown' };
       case R.EXIT.TICKS:
         this.#sample();
         return undefined;

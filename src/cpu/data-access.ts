@@ -1,4 +1,3 @@
-import type { CpuBus } from './bus.ts';
 import type { DebugStops } from './debug-stops.ts';
 import { ACCESS_KINDS } from './interpreter/lower.ts';
 import * as R from './interpreter/records.ts';
@@ -13,20 +12,18 @@ import { Vector } from './system/vectors.ts';
 const PAGE = 4096;
 const EXIT_REASON_WORD = FIELDS.exitReason.address >> 2;
 const DEVICE_ACCESS_WORD = FIELDS.deviceAccess.address >> 2;
+const DEVICE_PAGE_WORD = FIELDS.devicePage.address >> 2;
 
-/** The slow path of data accesses: what the TLB does not answer for, devices, and watched pages. */
+/** The slow path of data accesses: what the TLB does not answer for, and watched pages. */
 export class DataAccess {
   readonly #state: CpuState;
   readonly #system: SystemUnit;
-  readonly #bus: CpuBus;
   readonly #stops: DebugStops;
   readonly #fault: PendingFault;
-  #deviceAddress = 0;
 
-  constructor(state: CpuState, system: SystemUnit, bus: CpuBus, stops: DebugStops, fault: PendingFault) {
+  constructor(state: CpuState, system: SystemUnit, stops: DebugStops, fault: PendingFault) {
     this.#state = state;
     this.#system = system;
-    this.#bus = bus;
     this.#stops = stops;
     this.#fault = fault;
   }
@@ -43,11 +40,7 @@ export class DataAccess {
         if (write === 1 && state.storesObserved) this.#stops.stored(linearAddress(low, high), size);
         return state.ramAddress + this.#system.tlb.physical;
       case Fill.DEVICE:
-        if (state.i32[DEVICE_ACCESS_WORD]! === 0) {
-          state.i32[EXIT_REASON_WORD] = R.EXIT.DEVICE;
-          return 0;
-        }
-        this.#deviceAddress = this.#system.tlb.physical;
+        state.i32[DEVICE_PAGE_WORD] = Math.floor(this.#system.tlb.physical / PAGE);
         return DEVICE_HOST;
       case Fill.NON_CANONICAL:
         this.#raiseNonCanonical(flags >> 1);
@@ -57,19 +50,6 @@ export class DataAccess {
     }
     state.i32[EXIT_REASON_WORD] = R.EXIT.FAULT;
     return 0;
-  }
-
-  /** Reads the device that `fill` found into the field `transfer`. @param size in bytes */
-  readDevice(size: number): void {
-    const value = this.#bus.readPhysical(this.#deviceAddress, size as 1 | 2 | 4 | 8);
-    if (size === 8) this.#state.set64('transfer', BigInt.asUintN(64, BigInt(value)));
-    else this.#state.setHalves(FIELDS.transfer.address, truncate(Number(value), size), 0);
-  }
-
-  /** Writes the field `transfer` to the device that `fill` found. @param size in bytes */
-  writeDevice(size: number): void {
-    const value = size === 8 ? this.#state.get64('transfer') : truncate(this.#state.get64Low('transfer'), size);
-    this.#bus.writePhysical(this.#deviceAddress, size as 1 | 2 | 4 | 8, value);
   }
 
   #raiseNonCanonical(kind: number): void {
@@ -97,10 +77,6 @@ export class DataAccess {
     return true;
   }
 }
-
-/** @returns the low 1, 2 or 4 bytes, unsigned */
-const truncate = (value: number, bytes: number): number =>
-  bytes === 4 ? value >>> 0 : value & ((1 << (8 * bytes)) - 1);
 
 const linearAddress = (low: number, high: number): bigint =>
   BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));

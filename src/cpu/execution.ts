@@ -16,6 +16,10 @@ const INTERRUPT_PENDING_WORD = FIELDS.interruptPending.address >> 2;
 const EXIT_REASON_WORD = FIELDS.exitReason.address >> 2;
 const EXIT_RECORD_WORD = FIELDS.exitRecord.address >> 2;
 const SYSTEM_FLAGS_WORD = FIELDS.systemFlags.address >> 2;
+const FETCH_CONTEXT_WORD = FIELDS.fetchContext.address >> 2;
+const ATTENTION_WORD = FIELDS.attention.address >> 2;
+const CALLED_TICKS_WORD = FIELDS.calledTicks.address >> 2;
+const CALLED_RECORD_WORD = FIELDS.calledRecord.address >> 2;
 const RESUME_TICKS_WORD = FIELDS.resumeTicks.address >> 2;
 
 /** The interpreter's loop. @returns the ticks that are left */
@@ -31,6 +35,10 @@ export class Execution {
   readonly #system: SystemUnit;
   readonly #cache: CodeCache;
   readonly #loop: Loop;
+  /** While records run: the instruction count at which their ticks are used up. */
+  #budget = 0;
+  /** Events may be delivered while records run. */
+  #mayDeliver = false;
 
   constructor(state: CpuState, system: SystemUnit, cache: CodeCache, loop: Loop) {
     this.#state = state;
@@ -47,11 +55,14 @@ export class Execution {
   run(record: number, ticks: number): number {
     const words = this.#state.i32;
     words[INTERRUPT_PENDING_WORD] = this.#system.interruptBlocked ? 1 : 0;
+    words[ATTENTION_WORD] = 0;
+    this.#budget = this.instructionCount + ticks;
+    this.#mayDeliver = ticks !== NO_TICKS;
     const resumed = words[SYSTEM_FLAGS_WORD]! & FLAG.RF;
     const left = this.#loop(record, ticks + this.#cache.position(record));
     const reason = words[EXIT_REASON_WORD]!;
     if (reason === R.EXIT.LOOKUP) {
-      this.instructionCount += ticks - left;
+      this.instructionCount = this.#budget - left;
       if (resumed === 0) this.#endResumption(left);
       if (this.#state.fetchContext !== NO_FETCH_CONTEXT) return reason;
       this.#state.updateMode();
@@ -59,12 +70,43 @@ export class Execution {
     }
     const at = words[EXIT_RECORD_WORD]!;
     this.record = at;
-    const leftAtRecord = left - this.#cache.position(at);
-    this.instructionCount += ticks - leftAtRecord;
-    if (resumed === 0) this.#endResumption(leftAtRecord);
-    words[RIP_WORD] = words[(at + R.RIP) >> 2]!;
-    words[RIP_WORD + 1] = words[(at + R.RIP + 4) >> 2]!;
+    this.#arrive(at, left, resumed !== 0);
     return reason;
+  }
+
+  /** Makes RIP, RF and the instruction count those before a record. @param resumes RF was set when records began to run */
+  #arrive(record: number, ticks: number, resumes: boolean): void {
+    const words = this.#state.i32;
+    const left = ticks - this.#cache.position(record);
+    this.instructionCount = this.#budget - left;
+    if (!resumes) this.#endResumption(left);
+    words[RIP_WORD] = words[(record + R.RIP) >> 2]!;
+    words[RIP_WORD + 1] = words[(record + R.RIP + 4) >> 2]!;
+  }
+
+  /** While records run: makes the instruction count exact for an instruction that the loop has called as a function. */
+  reachCalled(): void {
+    const words = this.#state.i32;
+    this.instructionCount = this.#budget - words[CALLED_TICKS_WORD]! + this.#cache.position(words[CALLED_RECORD_WORD]!);
+  }
+
+  /** See Imports.attend: only what needs nothing else of the driver is delivered here. */
+  attend(record: number, ticks: number): number {
+    const words = this.#state.i32;
+    const system = this.#system;
+    words[ATTENTION_WORD] = 0;
+    if (!this.#mayDeliver || !this.#state.mode64 || system.stopRequested || !system.eventPending) {
+      words[EXIT_REASON_WORD] = R.EXIT.STOP;
+      return 0;
+    }
+    this.#arrive(record, ticks, false);
+    if (!system.takeEvent()) {
+      words[EXIT_REASON_WORD] = R.EXIT.SHUTDOWN;
+      return 0;
+    }
+    system.noteEvents();
+    if (words[ATTENTION_WORD] !== 0) words[FETCH_CONTEXT_WORD] = NO_FETCH_CONTEXT;
+    return 1;
   }
 
   /** Runs from one record on to a taken branch, or to the record `stop` in the same run. @returns an R.EXIT */

@@ -72,6 +72,13 @@ export const FIELDS = {
   leaveCost: { address: CPU_BLOCK + 0x260, width: 4 },
   /** Nonzero while one instruction is being repeated with device access allowed. */
   deviceAccess: { address: CPU_BLOCK + 0x264, width: 4 },
+  /** Where the interpreter was when it called the function of an instruction: ticks left, and the record. */
+  calledTicks: { address: CPU_BLOCK + 0x2d0, width: 4 },
+  calledRecord: { address: CPU_BLOCK + 0x2d4, width: 4 },
+  /** Nonzero once an instruction under way has made something due at the boundary behind it: the interpreter asks the driver there. */
+  attention: { address: CPU_BLOCK + 0x2d8, width: 4 },
+  /** Physical page number of the device that the slow path has just found. */
+  devicePage: { address: CPU_BLOCK + 0x2dc, width: 4 },
   /** A value crossing between WebAssembly and TypeScript as two 32-bit halves. */
   transfer: { address: CPU_BLOCK + 0x268, width: 8 },
   /** Host address of guest physical address 0. */

@@ -20,6 +20,10 @@ function powerOnState(): LapicPriorityState {
 /** Which vector comes next: IRR, ISR, TMR, TPR and what follows from them (SDM vol. 3A, 12.8.3 and 12.8.4). */
 export class LapicPriority implements Stateful<LapicPriorityState> {
   #state = powerOnState();
+  /** What follows from the state and is asked for far more often than it changes: the highest vectors in IRR and ISR, or -1. */
+  #requested = -1;
+  #serviced = -1;
+  #deliverable = -1;
 
   get taskPriority(): number {
     return this.#state.taskPriority;
@@ -27,28 +31,28 @@ export class LapicPriority implements Stateful<LapicPriorityState> {
 
   set taskPriority(value: number) {
     this.#state.taskPriority = value & 0xff;
+    this.#update();
   }
 
   /** PPR (SDM vol. 3A, 12.8.3.1). */
   get processorPriority(): number {
     const { taskPriority } = this.#state;
-    const serviced = this.#servicedClass;
+    const serviced = this.#servicedClass();
     return (taskPriority & 0xf0) >= serviced ? taskPriority : serviced;
   }
 
   /** APR, defined for the processors before xAPIC only; guests may still look. */
   get arbitrationPriority(): number {
-    const { taskPriority, requests } = this.#state;
-    const serviced = this.#servicedClass;
-    const requested = Math.max(highestVector(requests), 0) & 0xf0;
+    const { taskPriority } = this.#state;
+    const serviced = this.#servicedClass();
+    const requested = Math.max(this.#requested, 0) & 0xf0;
     const task = taskPriority & 0xf0;
     return task >= requested && task > serviced ? taskPriority : Math.max(task, serviced, requested);
   }
 
   /** The vector that the processor would get now, or -1. */
   get deliverable(): number {
-    const vector = highestVector(this.#state.requests);
-    return vector >> 4 > this.processorPriority >> 4 ? vector : -1;
+    return this.#deliverable;
   }
 
   /** @param word 0 to 7: vectors 32 * word to 32 * word + 31 */
@@ -67,24 +71,31 @@ export class LapicPriority implements Stateful<LapicPriorityState> {
   request(vector: number, levelTriggered: boolean): void {
     setVector(this.#state.requests, vector, true);
     setVector(this.#state.triggerMode, vector, levelTriggered);
+    this.#requested = Math.max(this.#requested, vector);
+    this.#update();
   }
 
   /** Moves a deliverable vector from IRR to ISR. */
   take(vector: number): void {
     setVector(this.#state.requests, vector, false);
     setVector(this.#state.inService, vector, true);
+    this.#requested = highestVector(this.#state.requests);
+    this.#serviced = Math.max(this.#serviced, vector);
+    this.#update();
   }
 
   /** @returns the vector that ended when it was level-triggered, for the I/O APIC; else undefined */
   endOfInterrupt(): number | undefined {
-    const vector = highestVector(this.#state.inService);
+    const vector = this.#serviced;
     if (vector < 0) return undefined;
     setVector(this.#state.inService, vector, false);
+    this.#serviced = highestVector(this.#state.inService);
+    this.#update();
     return hasVector(this.#state.triggerMode, vector) ? vector : undefined;
   }
 
   reset(): void {
-    this.#state = powerOnState();
+    this.restore(powerOnState());
   }
 
   save(): LapicPriorityState {
@@ -93,9 +104,16 @@ export class LapicPriority implements Stateful<LapicPriorityState> {
 
   restore(state: LapicPriorityState): void {
     this.#state = structuredClone(state);
+    this.#requested = highestVector(this.#state.requests);
+    this.#serviced = highestVector(this.#state.inService);
+    this.#update();
   }
 
-  get #servicedClass(): number {
-    return Math.max(highestVector(this.#state.inService), 0) & 0xf0;
+  #servicedClass(): number {
+    return Math.max(this.#serviced, 0) & 0xf0;
+  }
+
+  #update(): void {
+    this.#deliverable = this.#requested >> 4 > this.processorPriority >> 4 ? this.#requested : -1;
   }
 }

@@ -71,7 +71,7 @@ export const LVT_WRITABLE: Readonly<Record<number, number>> = {
 };
 
 /** Every register outside the LVT and the three vector registers. */
-export const REGISTERS: ReadonlySet<number> = new Set([
+const REGISTERS = [
   ID,
   VERSION,
   TPR,
@@ -88,7 +88,7 @@ export const REGISTERS: ReadonlySet<number> = new Set([
   CURRENT_COUNT,
   DIVIDE_CONFIGURATION,
   SELF_IPI,
-]);
+];
 
 /** Bits that a WRMSR to the x2APIC's ICR may set in its low half; any other raises #GP(0). */
 export const X2APIC_ICR_WRITABLE = 0x000c_cfffn;
@@ -105,8 +105,15 @@ export const X2APIC_WRITABLE: Readonly<Record<number, number>> = {
   [SELF_IPI]: 0xff,
 };
 
+/** 1 for each 16 bytes of the page that hold a register. */
+const PRESENT = Uint8Array.from({ length: APIC_PAGE_SIZE / 16 }, (_, index) => {
+  const offset = index * 16;
+  return Number((offset >= ISR && offset < ESR) || REGISTERS.includes(offset) || offset in LVT_WRITABLE);
+});
+
+/** @param offset a multiple of 16 within the page */
 export function isRegister(offset: number): boolean {
-  return (offset >= ISR && offset < ESR) || REGISTERS.has(offset) || offset in LVT_WRITABLE;
+  return PRESENT[offset >> 4] === 1;
 }
 
 /** False for registers that exist in xAPIC mode only or are write-only (SDM vol. 3A, table 12-6). */

@@ -53,7 +53,7 @@ export class LapicTimer {
   get currentCount(): number {
     const { mode, initialCount, start } = this.#state;
     if (mode === TimerMode.TscDeadline || initialCount === 0) return 0;
-    const elapsed = Math.floor((this.#clock.now - start) / this.#divisor);
+    const elapsed = Math.floor((this.#clock.now - start) / this.#divisor());
     if (mode === TimerMode.Periodic) return initialCount - (elapsed % initialCount);
     return Math.max(0, initialCount - elapsed);
   }
@@ -93,7 +93,7 @@ export class LapicTimer {
     const state = this.#state;
     const counted = this.initialCount - this.currentCount;
     state.divideConfiguration = value & 0x0b;
-    state.start = this.#clock.now - counted * this.#divisor;
+    state.start = this.#clock.now - counted * this.#divisor();
     this.#arm();
   }
 
@@ -119,7 +119,7 @@ export class LapicTimer {
   }
 
   /** Divide configuration bits 3, 1, 0: 000 is 2, 001 is 4, ... 110 is 128, 111 is 1; in nanoseconds. */
-  get #divisor(): number {
+  #divisor(): number {
     const { divideConfiguration } = this.#state;
     const exponent = ((((divideConfiguration >> 1) & 4) | (divideConfiguration & 3)) + 1) & 7;
     return BUS_TICK * 2 ** exponent;
@@ -138,7 +138,7 @@ export class LapicTimer {
       return deadline === 0n || deadline > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(deadline);
     }
     if (initialCount === 0) return null;
-    const period = initialCount * this.#divisor;
+    const period = initialCount * this.#divisor();
     if (mode === TimerMode.Periodic) return start + (Math.floor((now - start) / period) + 1) * period;
     return start + period > now ? start + period : null;
   }

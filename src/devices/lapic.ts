@@ -145,7 +145,7 @@ export class Lapic implements Device<LapicState> {
     const { destinationFormat } = this.#registers;
     const receiver = {
       id: this.#id,
-      logicalDestination: this.#logicalDestination,
+      logicalDestination: this.#ownLogicalDestination(),
       destinationFormat,
       x2Apic: this.x2Apic,
     };
@@ -222,7 +222,7 @@ export class Lapic implements Device<LapicState> {
   readMsr(index: number): bigint | undefined {
     if (index === R.IA32_APIC_BASE) return this.#base;
     if (index === R.IA32_TSC_DEADLINE) return this.#timer.tscDeadline;
-    if (!this.x2Apic) return undefined;
+    if (!this.#isX2ApicMsr(index)) return undefined;
     const offset = (index - R.X2APIC_MSR_FIRST) << 4;
     const { interruptCommandHigh, interruptCommandLow } = this.#registers;
     if (offset === R.ICR_LOW) return (BigInt(interruptCommandHigh) << 32n) | BigInt(interruptCommandLow);
@@ -237,7 +237,7 @@ export class Lapic implements Device<LapicState> {
       this.#timer.writeTscDeadline(value);
       return true;
     }
-    if (!this.x2Apic) return false;
+    if (!this.#isX2ApicMsr(index)) return false;
     const offset = (index - R.X2APIC_MSR_FIRST) << 4;
     if (offset === R.ICR_LOW) {
       if ((value & 0xffff_ffffn & ~R.X2APIC_ICR_WRITABLE) !== 0n) return false;
@@ -299,15 +299,20 @@ export class Lapic implements Device<LapicState> {
     this.#timer.restore(timer);
   }
 
-  get #logicalDestination(): number {
+  #isX2ApicMsr(index: number): boolean {
+    return this.#isX2Apic && index >= R.X2APIC_MSR_FIRST && index <= R.X2APIC_MSR_LAST;
+  }
+
+  #ownLogicalDestination(): number {
     if (!this.x2Apic) return this.#registers.logicalDestination;
     return (((this.#id >>> 4) << 16) | (1 << (this.#id & 0xf))) >>> 0;
   }
 
   #externalPending(): boolean {
     if (this.#registers.externalRequested) return true;
+    if (!this.#pins[0]) return false;
     const entry = this.#registers.localVectors[R.LVT_LINT0]!;
-    return this.#pins[0] && (entry & R.LVT_MASKED) === 0 && deliveryModeOf(entry) === DeliveryMode.ExtInt;
+    return (entry & R.LVT_MASKED) === 0 && deliveryModeOf(entry) === DeliveryMode.ExtInt;
   }
 
   #readRegister(offset: number): number {
@@ -328,7 +333,7 @@ export class Lapic implements Device<LapicState> {
       case R.PPR:
         return this.#priority.processorPriority;
       case R.LDR:
-        return this.#logicalDestination;
+        return this.#ownLogicalDestination();
       case R.DFR:
         return registers.destinationFormat;
       case R.SVR:
@@ -421,21 +426,26 @@ export class Lapic implements Device<LapicState> {
   }
 
   #sendCommand(command: number, destination: number): void {
-    const registers = this.#registers;
-    registers.interruptCommandLow = command & ~0x1000;
-    const message: InterruptMessage = {
-      vector: command & 0xff,
-      deliveryMode: deliveryModeOf(command),
-      levelTriggered: (command & R.ICR_LEVEL_TRIGGERED) !== 0 && deliveryModeOf(command) === DeliveryMode.Init,
-      assert: (command & (R.ICR_LEVEL_TRIGGERED | R.ICR_LEVEL_ASSERT)) !== R.ICR_LEVEL_TRIGGERED,
-      destination,
-      logical: (command & R.ICR_LOGICAL_DESTINATION) !== 0,
-    };
-    if (message.deliveryMode <= DeliveryMode.LowestPriority && message.vector < 16) {
+    this.#registers.interruptCommandLow = command & ~0x1000;
+    const vector = command & 0xff;
+    const deliveryMode = deliveryModeOf(command);
+    if (deliveryMode <= DeliveryMode.LowestPriority && vector < 16) {
       this.#error(R.ESR_SEND_ILLEGAL_VECTOR);
       return;
     }
     const shorthand = (command >>> R.ICR_SHORTHAND_SHIFT) & 3;
+    if (shorthand === R.Shorthand.Self && deliveryMode <= DeliveryMode.LowestPriority) {
+      this.#request(vector, false);
+      return;
+    }
+    const message: InterruptMessage = {
+      vector,
+      deliveryMode,
+      levelTriggered: (command & R.ICR_LEVEL_TRIGGERED) !== 0 && deliveryMode === DeliveryMode.Init,
+      assert: (command & (R.ICR_LEVEL_TRIGGERED | R.ICR_LEVEL_ASSERT)) !== R.ICR_LEVEL_TRIGGERED,
+      destination,
+      logical: (command & R.ICR_LOGICAL_DESTINATION) !== 0,
+    };
     const toSelf = shorthand === R.Shorthand.None ? this.accepts(message) : shorthand !== R.Shorthand.AllExcludingSelf;
     if (shorthand !== R.Shorthand.Self) this.onSend?.(message, shorthand);
     if (toSelf) this.deliver(message);

@@ -132,7 +132,7 @@ export class Uart16550 implements Device<Uart16550State> {
   get receiverReady(): boolean {
     const { modemControl, interruptEnable, received, polled } = this.#state;
     const listening = polled || (modemControl & MCR_RTS) !== 0 || (interruptEnable & IER_ERBFI) !== 0;
-    return listening && (modemControl & MCR_LOOP) === 0 && received.length < this.#capacity;
+    return listening && (modemControl & MCR_LOOP) === 0 && received.length < this.#capacity();
   }
 
   /** A byte arrives on the line. It is lost, with LSR.OE set, when the receiver is full; in loopback nobody hears it. */
@@ -147,7 +147,7 @@ export class Uart16550 implements Device<Uart16550State> {
     state.lastReadWasLineStatus = offset === LSR;
     switch (offset) {
       case RBR:
-        if (!this.#divisorLatch) this.#takeReceived();
+        if (!this.#divisorLatch()) this.#takeReceived();
         break;
       case IIR:
         if ((value & 0x0f) === IIR_TRANSMITTER_EMPTY) state.transmitterEmptyPending = false;
@@ -169,9 +169,9 @@ export class Uart16550 implements Device<Uart16550State> {
     const state = this.#state;
     switch (offset) {
       case RBR:
-        return this.#divisorLatch ? state.divisor & 0xff : (state.received[0] ?? 0);
+        return this.#divisorLatch() ? state.divisor & 0xff : (state.received[0] ?? 0);
       case IER:
-        return this.#divisorLatch ? state.divisor >> 8 : state.interruptEnable;
+        return this.#divisorLatch() ? state.divisor >> 8 : state.interruptEnable;
       case IIR:
         return this.#interruptIdentification() | (state.fifoEnabled ? IIR_FIFOS_ENABLED : 0);
       case LCR:
@@ -192,11 +192,11 @@ export class Uart16550 implements Device<Uart16550State> {
     const byte = value & 0xff;
     switch (offset) {
       case THR:
-        if (this.#divisorLatch) state.divisor = (state.divisor & 0xff00) | byte;
+        if (this.#divisorLatch()) state.divisor = (state.divisor & 0xff00) | byte;
         else this.#transmit(byte);
         break;
       case IER:
-        if (this.#divisorLatch) state.divisor = (state.divisor & 0x00ff) | (byte << 8);
+        if (this.#divisorLatch()) state.divisor = (state.divisor & 0x00ff) | (byte << 8);
         else this.#writeInterruptEnable(byte & 0x0f);
         break;
       case FCR:
@@ -232,17 +232,17 @@ export class Uart16550 implements Device<Uart16550State> {
     this.#updateInterrupt();
   }
 
-  get #divisorLatch(): boolean {
+  #divisorLatch(): boolean {
     return (this.#state.lineControl & LCR_DLAB) !== 0;
   }
 
-  get #capacity(): number {
+  #capacity(): number {
     return this.#state.fifoEnabled ? FIFO_SIZE : 1;
   }
 
   #accept(byte: number): void {
     const state = this.#state;
-    if (state.received.length < this.#capacity) {
+    if (state.received.length < this.#capacity()) {
       state.received.push(byte);
     } else {
       state.overrun = true;

@@ -2,7 +2,7 @@ import type { CpuBus } from '../cpu/bus.ts';
 import { type Clock, UnimplementedRegisters, type Width } from '../devices/device.ts';
 import { APIC_PAGE_SIZE } from '../devices/lapic-registers.ts';
 import type { Chipset } from './chipset.ts';
-import { type MappedDevice, mappedDevices } from './memory-map.ts';
+import { LAPIC_BASE, type MappedDevice, mappedDevices, mappedLapic } from './memory-map.ts';
 import { type PortRange, portMap } from './port-map.ts';
 
 const PORTS = 0x1_0000;
@@ -17,6 +17,8 @@ export class Bus implements CpuBus {
   readonly #rangeOfPort = new Uint8Array(PORTS).fill(NOT_MAPPED);
   readonly #mapped: readonly MappedDevice[];
   readonly #unimplemented: UnimplementedRegisters;
+  /** The local APIC at its page of the moment. */
+  #lapic: MappedDevice;
 
   constructor(clock: Clock, chipset: Chipset) {
     this.#clock = clock;
@@ -24,6 +26,7 @@ export class Bus implements CpuBus {
     this.#ranges = portMap(chipset);
     for (const [index, { first, last }] of this.#ranges.entries()) this.#rangeOfPort.fill(index, first, last + 1);
     this.#mapped = mappedDevices(chipset);
+    this.#lapic = mappedLapic(chipset.lapic, LAPIC_BASE);
     this.#unimplemented = new UnimplementedRegisters('bus', (message) => chipset.onWarning?.(message));
   }
 
@@ -127,7 +130,8 @@ export class Bus implements CpuBus {
     const { lapic } = this.#chipset;
     const base = lapic.mmioBase;
     if (base !== undefined && address >= base && address + width <= base + APIC_PAGE_SIZE) {
-      return { name: 'local APIC', start: base, size: APIC_PAGE_SIZE, registers: lapic };
+      if (base !== this.#lapic.start) this.#lapic = mappedLapic(lapic, base);
+      return this.#lapic;
     }
     return this.#mapped.find(({ start, size }) => address >= start && address + width <= start + size);
   }

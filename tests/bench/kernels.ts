@@ -35,7 +35,7 @@ export function kernelMain(protocol: u32, information: u64): never {
   if (equals(initWord(0), 'count')) countInstructions();
   if (equals(initWord(0), 'page-tables')) measure(10, pageTables);
   prepareInterrupts();
-  if (equals(initWord(0), 'interrupts')) measure(10, selfInterrupts);
+  if (equals(initWord(0), 'interrupts')) measure(100, selfInterrupts);
   if (equals(initWord(0), 'timer-interrupts')) {
     startTimer();
     measure(4, timerInterrupts);

@@ -94,6 +94,12 @@ describe('x2APIC registers', () => {
     expect(write(offset, value)).toBe(false);
   });
 
+  it('are no others whose numbers end alike', () => {
+    setBase(X2APIC);
+    expect(lapic.readMsr(msr(R.VERSION) + 2 ** 28)).toBeUndefined();
+    expect(lapic.writeMsr(msr(R.EOI) + 2 ** 28, 0n)).toBe(false);
+  });
+
   it('send with one 64-bit ICR write, broadcast and logical included', () => {
     const vectors: number[] = [];
     write(R.ICR_LOW, (0x21n << 32n) | 0x42n);

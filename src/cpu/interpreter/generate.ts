@@ -4,6 +4,7 @@ import {
   FIELDS,
   INDIRECT_RECORD,
   JUMP_CACHE,
+  RECORD_ARENA,
   REGION_EXIT_COUNTERS,
   REGION_EXITS,
   RESUME_RECORD,
@@ -242,8 +243,11 @@ class Generator {
     code.end();
     code.get(record).load('i32', 32, R.HANDLER).set(handler);
     code.end();
+    code.i32(0).get(ticks).store('i32', 32, FIELDS.calledTicks.address);
+    code.i32(0).get(record).store('i32', 32, FIELDS.calledRecord.address);
     code.get(record).get(handler).callIndirect(this.#handlerType).set(record);
     loadTlbs();
+    this.#attend(surroundings, { ticks, target, loadTlbs, indirect });
     code.br(next);
     code.end();
     this.#jumpThroughCache(code, { record, ticks, target, entry, exit, next });
@@ -252,6 +256,23 @@ class Generator {
     code.i32(0).get(record).store('i32', 32, FIELDS.exitRecord.address).get(ticks);
     this.#module.define(index, code);
     return index;
+  }
+
+  /** Behind a function: what its instruction has made due. It has not left the run, as those that do are repeated alone. */
+  #attend(
+    { code, record, exit }: Surroundings,
+    at: { ticks: number; target: number; loadTlbs: () => void; indirect: Label },
+  ): void {
+    const { ticks, target, loadTlbs, indirect } = at;
+    code.i32(0).load('i32', 32, FIELDS.attention.address).if();
+    code.get(record).i32(RECORD_ARENA).op('i32.ge_u').if();
+    code.get(record).get(ticks).call(this.#functions.attend).op('i32.eqz').if();
+    exit();
+    code.end();
+    loadTlbs();
+    code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').set(ticks);
+    code.i32(0).load('i64', 64, FIELDS.rip.address).set(target).br(indirect);
+    code.end().end();
   }
 
   /** In the order of R.PSEUDO, behind region. */

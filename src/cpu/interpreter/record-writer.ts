@@ -70,6 +70,7 @@ class FormFacts {
 }
 
 const FACTS = FORMS.map((form) => new FormFacts(form));
+const ENDS_RUN = Uint8Array.from(FORMS, ({ endsRun }) => Number(endsRun));
 
 /** Writes the records of one run: chooses handlers, fuses pairs, leaves out dead flags, and ends it with stubs. */
 export class RecordWriter {
@@ -115,6 +116,11 @@ export class RecordWriter {
   /** @returns whether a form can only execute while MODE.sse is set */
   usesSse(form: number): boolean {
     return FACTS[form]!.usesSse;
+  }
+
+  /** @returns whether the instruction of a record may go on elsewhere than with the next */
+  endsRun(record: number): boolean {
+    return ENDS_RUN[this.#halves[(record + R.FORM) >> 1]!] !== 0;
   }
 
   forget(): void {

@@ -68,7 +68,7 @@ export const EXIT = {
   HELPER: 3,
   /** The fault fields hold an exception of the instruction. */
   FAULT: 4,
-  /** The instruction met a device and must be repeated alone with `deviceAccess` set. */
+  /** The instruction met a device or a watched page and must be repeated alone with `deviceAccess` set. */
   DEVICE: 5,
   /** The record was overwritten: its bytes have changed. */
   RELOOKUP: 6,
@@ -79,6 +79,8 @@ export const EXIT = {
   BREAKPOINT: 9,
   /** As LOOKUP, but something may be due at this boundary. */
   BOUNDARY: 10,
+  /** A triple fault while an event was delivered. */
+  SHUTDOWN: 11,
 } as const;
 
 /** Handler numbers that have no form. */

@@ -13,7 +13,10 @@ import {
   SEGMENT_LIMIT,
   SEGMENT_VIOLATION,
   SEGMENTS,
+  TLB_ADDEND,
+  TLB_PHYSICAL_PAGE,
   TLB_SLOW_CODE,
+  TLB_SLOW_DEVICE,
   tlbReadAddress,
   tlbWriteAddress,
 } from '../layout.ts';
@@ -26,7 +29,7 @@ import { Attributes } from '../system/descriptors.ts';
 import { Code } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import type { ValueType } from '../wasm/operators.ts';
-import { Lowering, type Surroundings } from './lower.ts';
+import { Lowering, pushHalves, type Surroundings } from './lower.ts';
 import * as R from './records.ts';
 
 /** Function indexes. Addresses are linear; sizes are bytes; `kind` is one of ACCESS_KINDS. exitReason tells failure. */
@@ -59,6 +62,7 @@ export interface SharedFunctions {
   readonly bulkFill: number;
   /** See Imports. */
   readonly invalidatePage: number;
+  readonly attend: number;
   /** () -> i32 */
   readonly deliverEvent: number;
 }
@@ -67,13 +71,21 @@ export interface SharedFunctions {
 export interface Imports {
   /**
    * Translates one access within a page. @param flags bit 0: write; the rest: the access kind
-   * @returns host address; 0 when the instruction must stop (exitReason set); DEVICE_HOST for a device that may be accessed now
+   * @returns host address; 0 when the instruction must stop (exitReason set); DEVICE_HOST for a device, with its `devicePage`
    */
   readonly fill: number;
-  /** (size): value of the device just translated into `transfer`. */
+  /**
+   * (linear address low, size) -> bits 31:0 of the device's value, of which the rest goes to the upper half of `transfer`. Where the
+   * instruction has to be repeated alone, exitReason says so and nothing is read; likewise for `writeDevice`.
+   */
   readonly readDevice: number;
-  /** (size): writes `transfer` to it. */
+  /** (linear address low, size, value low, value high) */
   readonly writeDevice: number;
+  /**
+   * (record, ticks): what is due before this record, the next to execute.
+   * @returns 1 when an event has been delivered and control goes to `rip`; 0 with exitReason set to leave before the record
+   */
+  readonly attend: number;
   /** (host address, size): bytes that had been decoded were written. */
   readonly codeWritten: number;
   /** (linear address low, high) -> 0 when nothing was done, as instructions may have been fetched from the page. */
@@ -85,8 +97,9 @@ const ALIGNMENT_CHECK = 17;
 export function declareImports(module: ModuleBuilder): Imports {
   return {
     fill: module.import('fill', ['i32', 'i32', 'i32', 'i32'], ['i32']),
-    readDevice: module.import('readDevice', ['i32'], []),
-    writeDevice: module.import('writeDevice', ['i32'], []),
+    readDevice: module.import('readDevice', ['i32', 'i32'], ['i32']),
+    writeDevice: module.import('writeDevice', ['i32', 'i32', 'i32', 'i32'], []),
+    attend: module.import('attend', ['i32', 'i32'], ['i32']),
     codeWritten: module.import('codeWritten', ['i32', 'i32'], []),
     invalidatePage: module.import('invalidatePage', ['i32', 'i32'], ['i32']),
   };
@@ -117,7 +130,7 @@ class Builder {
   /** (address i64, size, write, kind) -> host address as Imports.fill returns it; the access lies in one page. */
   resolve(): number {
     return this.define(['i64', 'i32', 'i32', 'i32'], ['i32'], (code) => {
-      const entry = code.local('i32');
+      const [entry, difference] = [code.local('i32'), code.local('i64')];
       code
         .i32(0)
         .load('i32', 32, FIELDS.tlbWrite.address)
@@ -126,12 +139,16 @@ class Builder {
         .get(2)
         .select();
       code.get(0).i64(8n).op('i64.shr_u').op('i32.wrap_i64').i32(0xfff0).op('i32.and').op('i32.add').tee(entry);
-      code.load('i64', 64).i64(BigInt(~TLB_SLOW_CODE)).op('i64.and');
-      code.get(0).i64(-4096n).op('i64.and').op('i64.eq').if('i32');
-      code.get(entry).load('i32', 32, 8).get(0).op('i32.wrap_i64').op('i32.add');
+      code.load('i64', 64).get(0).i64(-4096n).op('i64.and').op('i64.xor').tee(difference);
+      code.i64(BigInt(~TLB_SLOW_CODE)).op('i64.and').op('i64.eqz').if('i32');
+      code.get(entry).load('i32', 32, TLB_ADDEND).get(0).op('i32.wrap_i64').op('i32.add');
       code.else();
+      code.get(difference).i64(BigInt(TLB_SLOW_DEVICE)).op('i64.eq').if('i32');
+      code.i32(0).get(entry).load('i32', 32, TLB_PHYSICAL_PAGE).store('i32', 32, FIELDS.devicePage.address);
+      code.i32(DEVICE_HOST).else();
       code.get(0).op('i32.wrap_i64').get(0).i64(32n).op('i64.shr_u').op('i32.wrap_i64');
       code.get(1).get(2).get(3).i32(1).op('i32.shl').op('i32.or').call(this.#imports.fill);
+      code.end();
       code.end();
     });
   }
@@ -197,7 +214,15 @@ class Builder {
       code.get(value).return().end();
       code.get(0).get(1).i32(0).get(2).call(resolve).tee(host).op('i32.eqz').if().i64(0n).return().end();
       code.get(host).i32(DEVICE_HOST).op('i32.eq').if();
-      code.get(1).call(this.#imports.readDevice).i32(0).load('i64', 64, FIELDS.transfer.address).return().end();
+      code.get(0).op('i32.wrap_i64').get(1).call(this.#imports.readDevice).op('i64.extend_i32_u');
+      code.get(1).i32(8).op('i32.ne').if('i64').i64(0n).else();
+      code
+        .i32(0)
+        .load('i64', 32, FIELDS.transfer.address + 4)
+        .i64(32n)
+        .op('i64.shl')
+        .end();
+      code.op('i64.or').return().end();
       for (const bytes of [1, 2, 4]) {
         code
           .get(1)
@@ -270,14 +295,8 @@ class Builder {
       code.get(second).get(2).get(first).op('i32.sub').call(codeCheck).return().end();
       code.get(0).get(2).i32(1).get(3).call(resolve).tee(host).op('i32.eqz').if().return().end();
       code.get(host).i32(DEVICE_HOST).op('i32.eq').if();
-      code
-        .i32(0)
-        .get(1)
-        .store('i64', 64, FIELDS.transfer.address)
-        .get(2)
-        .call(this.#imports.writeDevice)
-        .return()
-        .end();
+      code.get(0).op('i32.wrap_i64').get(2);
+      pushHalves(code, 1).call(this.#imports.writeDevice).return().end();
       const done = code.block();
       for (const bytes of [1, 2, 4]) {
         code
@@ -589,6 +608,7 @@ export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): 
     bulkCopy: builder.bulkCopy(),
     bulkFill: builder.bulkFill(),
     invalidatePage: imports.invalidatePage,
+    attend: imports.attend,
     statusFlags: 0,
     deliverEvent: 0,
     conditions: [] as number[],

@@ -29,6 +29,9 @@ const MEANINGS = FORMS.map(({ name, mnemonic }) => systemInstructions.get(name) 
 const FAULT_VECTOR_WORD = FIELDS.faultVector.address >> 2;
 const FAULT_HAS_ERROR_CODE_WORD = FIELDS.faultHasErrorCode.address >> 2;
 const FAULT_ERROR_CODE_WORD = FIELDS.faultErrorCode.address >> 2;
+const SYSTEM_FLAGS_WORD = FIELDS.systemFlags.address >> 2;
+const INTERRUPT_PENDING_WORD = FIELDS.interruptPending.address >> 2;
+const ATTENTION_WORD = FIELDS.attention.address >> 2;
 const HALTED_WORD = FIELDS.halted.address >> 2;
 const SHADOW_WORD = FIELDS.interruptShadow.address >> 2;
 const NMI_BLOCKED_WORD = FIELDS.nmiBlocked.address >> 2;
@@ -36,8 +39,6 @@ const NMI_BLOCKED_WORD = FIELDS.nmiBlocked.address >> 2;
 export interface SystemHooks {
   /** An event is about to be delivered; RIP is the address that will be saved. */
   event?(kind: EventSource | 'nmi', vector: number, errorCode: number | undefined, address: bigint | undefined): void;
-  /** Whether a repeated INS or OUTS must stop at the next iteration. */
-  stopRequested?(): boolean;
 }
 
 export class SystemUnit {
@@ -51,6 +52,8 @@ export class SystemUnit {
   readonly debug: DebugRegisters;
   readonly msrs: ModelSpecificRegisters;
   readonly hooks: SystemHooks;
+  /** The processor is to stop at the next instruction boundary, and a repeated INS or OUTS at the next iteration. */
+  stopRequested = false;
   /**
    * What the instruction adds to the instruction count: 1, unless it is a repeated INS or OUTS that stopped with RIP on itself. Then
    * nothing, or what its pause costs.
@@ -238,6 +241,16 @@ export class SystemUnit {
     if (state.pendingDebug !== 0) return true;
     if (state.nmiPending !== 0 && state.i32[NMI_BLOCKED_WORD] === 0) return true;
     return shadow === SHADOW.none && (state.systemFlags & FLAG.IF) !== 0 && this.bus.pendingInterrupt();
+  }
+
+  /** Tells the interpreter, which is running, what an access to a device may have changed. */
+  noteEvents(): void {
+    const words = this.state.i32;
+    const waits = this.bus.pendingInterrupt();
+    const isEnabled = (words[SYSTEM_FLAGS_WORD]! & FLAG.IF) !== 0;
+    words[INTERRUPT_PENDING_WORD] = waits && !isEnabled ? 1 : 0;
+    const isDue = (waits && isEnabled) || this.stopRequested || this.state.nmiPending !== 0;
+    if (isDue || this.state.pendingDebug !== 0) words[ATTENTION_WORD] = 1;
   }
 
   /**

@@ -147,7 +147,7 @@ function stringTransfer(element: typeof inputElement): InstructionFunction {
       writeRegister(state, RCX, bits, left);
       if (left === 0n) return;
       const pauses = left % BigInt(STRING_LIMIT) === 0n;
-      if (pauses || system.stepTrap || state.pendingDebug !== 0 || system.hooks.stopRequested?.()) {
+      if (pauses || system.stepTrap || state.pendingDebug !== 0 || system.stopRequested) {
         state.rip -= BigInt(instruction.length);
         system.charge = pauses ? STRING_LIMIT : 0;
         return;
