@@ -254,14 +254,20 @@ export const JUMP_CACHE_ENTRIES = 65536;
 export const JUMP_CACHE_ENTRY_BYTES = 16;
 
 /**
- * How often translated regions were left, by the record that control went on with: i32 counters, first those of instructions left to
- * the interpreter, then those of ordinary ways out. Record r counts at (r / 64) mod REGION_EXIT_COUNTERS.
+ * How often translated regions left an instruction to the interpreter, by its record: i32 counters. Record r counts at
+ * (r / 64) mod SIDE_EXIT_COUNTERS.
  */
-export const REGION_EXITS = JUMP_CACHE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
-export const REGION_EXIT_COUNTERS = 65536;
+export const SIDE_EXITS = JUMP_CACHE + JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
+export const SIDE_EXIT_COUNTERS = 65536;
+
+/** The other ways out of translated regions: { count i32, target i64 }, the target being where a computed jump last went. */
+export const EXIT_SITES = SIDE_EXITS + 4 * SIDE_EXIT_COUNTERS;
+export const EXIT_SITES_LIMIT = 16384;
+export const EXIT_SITE_BYTES = 16;
+export const EXIT_SITE_TARGET = 8;
 
 /** Pre-decoded op records (interpreter/records.ts), allocated upward and thrown away all at once. */
-export const RECORD_ARENA = REGION_EXITS + 2 * REGION_EXIT_COUNTERS * 4;
+export const RECORD_ARENA = EXIT_SITES + EXIT_SITES_LIMIT * EXIT_SITE_BYTES;
 export const RECORD_ARENA_BYTES = 32 << 20;
 
 /** One 64-bit mask a physical RAM page: bit n is set when decoded code lies in its bytes 64n to 64n + 63. */

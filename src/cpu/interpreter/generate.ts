@@ -5,9 +5,9 @@ import {
   INDIRECT_RECORD,
   JUMP_CACHE,
   RECORD_ARENA,
-  REGION_EXIT_COUNTERS,
-  REGION_EXITS,
   RESUME_RECORD,
+  SIDE_EXIT_COUNTERS,
+  SIDE_EXITS,
 } from '../layout.ts';
 import { Context, type Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
@@ -337,21 +337,16 @@ class Generator {
     loadTlbs();
     code.get(handler).i32(~SIDE_EXIT).op('i32.and').set(record);
     code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.add').set(ticks);
+    code.get(handler).i32(SIDE_EXIT).op('i32.and').op('i32.eqz').brIf(next);
     const counter = code.local('i32');
-    code.get(handler).i32(SIDE_EXIT).op('i32.and').i32(1).op('i32.xor').i32(REGION_EXIT_COUNTERS).op('i32.mul');
+    code.get(record).i32(6).op('i32.shr_u');
     code
-      .get(record)
-      .i32(6)
-      .op('i32.shr_u')
-      .i32(REGION_EXIT_COUNTERS - 1)
+      .i32(SIDE_EXIT_COUNTERS - 1)
       .op('i32.and')
-      .op('i32.add')
       .i32(2)
       .op('i32.shl')
       .tee(counter);
-    code.get(counter).load('i32', 32, REGION_EXITS).i32(1).op('i32.add').store('i32', 32, REGION_EXITS);
-    code.get(handler).i32(SIDE_EXIT).op('i32.and').op('i32.eqz').if();
-    code.br(next).end().end();
+    code.get(counter).load('i32', 32, SIDE_EXITS).i32(1).op('i32.add').store('i32', 32, SIDE_EXITS).end();
     code.get(record).load('i32', 32, R.HANDLER).tee(handler).op('i32.eqz').if();
     code.get(record).load('i32', 32, R.SCALE).i32(R.REGION.handlerShift).op('i32.shr_u');
     code.i32(R.REGION.handlerMask).op('i32.and').set(handler).end();

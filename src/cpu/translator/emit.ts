@@ -1,6 +1,7 @@
 import { jumpCacheIndex, SIDE_EXIT } from '../interpreter/generate.ts';
 import * as R from '../interpreter/records.ts';
 import {
+  EXIT_SITE_TARGET,
   FIELDS,
   GPR,
   INDIRECT_RECORD,
@@ -19,9 +20,10 @@ import { Code, type Label } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { ControlFlow } from './control-flow.ts';
 import { DenormalsFlow } from './denormals-flow.ts';
+import type { ExitSite } from './exit-sites.ts';
 import { type Flags, FlagsFlow, type FlagValue } from './flags-flow.ts';
 import { type RegionFrame, RegionLowering, readsMxcsr, type SpanLocals } from './lower.ts';
-import { type Block, type Candidate, type Exit, type Region, successorsOf } from './region.ts';
+import { type Block, type Candidate, type Exit, type Leaving, type Region, successorsOf } from './region.ts';
 import { RegisterResolver, RegisterUse } from './register-use.ts';
 import { splitLoops } from './split.ts';
 import { type Segment, Swift, segmentsOf } from './swift.ts';
@@ -33,6 +35,8 @@ export interface ImportedFunctions {
   /** (linear address low, high) -> i32 */
   readonly invalidatePage: number;
 }
+
+type SiteAllocator = (record: number, isComputed: boolean) => ExitSite | undefined;
 
 /**
  * Turns one region into a function (budget i32) -> (record i32, budget i32): runs guest code until the budget of instructions is used
@@ -53,6 +57,8 @@ export class RegionEmitter {
   readonly #lowering: RegionLowering;
   readonly #labels = new Map<number, Label>();
   readonly #spans = new Map<string, SpanLocals & { readonly write: boolean }>();
+  readonly #sites = new Map<string, ExitSite | undefined>();
+  readonly #allocateSite: SiteAllocator;
   #exit!: Label;
   /** The instruction being emitted, and how many of its block retire with or after it. */
   #record = 0;
@@ -61,8 +67,15 @@ export class RegionEmitter {
   #flags!: Flags;
 
   /** @param allocateSpan gives the number of another span */
-  constructor(state: CpuState, region: Region, imported: ImportedFunctions, allocateSpan: () => number) {
+  constructor(
+    state: CpuState,
+    region: Region,
+    imported: ImportedFunctions,
+    allocateSpan: () => number,
+    allocateSite: SiteAllocator,
+  ) {
     this.#region = region;
+    this.#allocateSite = allocateSite;
     this.#blocks = splitLoops(region.blocks);
     this.#flow = new ControlFlow(this.#blocks.map(successorsOf));
     const resolver = new RegisterResolver(state);
@@ -116,10 +129,14 @@ export class RegionEmitter {
     for (const block of region.blocks) for (const each of block.instructions) this.#lowering.collectSpans(each);
   }
 
+  /** The counted ways out of what has been emitted. */
+  get sites(): ExitSite[] {
+    return [...this.#sites.values()].filter((site) => site !== undefined);
+  }
+
   /** Defines the region's function in a module. @returns its index */
   emit(module: ModuleBuilder): number {
     const index = module.declare(['i32'], ['i32', 'i32']);
-    this.#checkPages();
     this.#checkMxcsr();
     this.#loadState();
     this.#exit = this.#code.block();
@@ -129,28 +146,6 @@ export class RegionEmitter {
     this.#code.get(this.#exitRecord).get(this.#budget);
     module.define(index, this.#code);
     return index;
-  }
-
-  /** Leaves at once when a page of the region may be mapped otherwise by now: the interpreter goes on, and looks its way up anew. */
-  #checkPages(): void {
-    const { code } = this.#frame;
-    for (const { rip, record } of this.#region.guards) {
-      const entry = JUMP_CACHE + jumpCacheIndex(Number(BigInt.asIntN(32, rip))) * JUMP_CACHE_ENTRY_BYTES;
-      code.i32(0).load('i64', 64, entry).i64(rip).op('i64.ne');
-      code
-        .i32(0)
-        .load('i32', 32, entry + 8)
-        .i32(record)
-        .op('i32.ne')
-        .op('i32.or');
-      code.i32(0).load('i32', 32, entry + 12);
-      code.i32(0).load('i32', 32, FIELDS.fetchContext.address).op('i32.ne').op('i32.or').if();
-      code
-        .i32(this.#region.entry | SIDE_EXIT)
-        .get(this.#budget)
-        .return()
-        .end();
-    }
   }
 
   /** Leaves at once when MXCSR is not what the code was made for. */
@@ -314,9 +309,7 @@ export class RegionEmitter {
     const code = this.#code;
     if (block.ending === 'jump') {
       this.#chooseTarget(number, block.candidates);
-      code.i32(0).get(this.#frame.jumpTarget).store('i64', 64, FIELDS.rip.address);
-      code.i32(0).i32(0).store('i32', 32, FIELDS.leaveCost.address);
-      this.#leaveTo(number, INDIRECT_RECORD);
+      this.#leaveByJump(number);
     } else if (block.taken === undefined) {
       this.#goTo(number, block.next!);
     } else if (block.next === undefined) {
@@ -334,9 +327,14 @@ export class RegionEmitter {
   #chooseTarget(from: number, candidates: readonly Candidate[]): void {
     const code = this.#code;
     if (candidates.length <= 2) {
-      for (const { rip, block } of candidates) {
+      for (const { rip, block, mustBeKnown } of candidates) {
         code.get(this.#frame.jumpTarget).i64(rip).op('i64.eq').if();
-        this.#goTo(from, { kind: 'block', block });
+        if (mustBeKnown) {
+          this.#pushIsKnown(this.#blocks[block]!);
+          code.if();
+        }
+        this.#goToBlock(from, block);
+        if (mustBeKnown) code.end();
         code.end();
       }
       return;
@@ -349,25 +347,44 @@ export class RegionEmitter {
     code.end();
   }
 
+  /** Pushes whether the jump cache leads to a block's first record. */
+  #pushIsKnown({ rip, record }: Block): void {
+    const entry = JUMP_CACHE + jumpCacheIndex(Number(BigInt.asIntN(32, rip))) * JUMP_CACHE_ENTRY_BYTES;
+    const code = this.#code.i32(0).load('i64', 64, entry).i64(rip).op('i64.eq');
+    code
+      .i32(0)
+      .load('i32', 32, entry + 8)
+      .i32(record)
+      .op('i32.eq')
+      .op('i32.and');
+    code.i32(0).load('i32', 32, entry + 12);
+    code.i32(0).load('i32', 32, FIELDS.fetchContext.address).op('i32.eq').op('i32.and');
+  }
+
   #goTo(from: number, exit: Exit): void {
-    const code = this.#code;
-    if (exit.kind === 'record') {
-      this.#leaveTo(from, exit.record);
-    } else if (exit.kind === 'target') {
-      this.#collectFlags(this.#flagsFlow.atEnd[from]!);
-      code
-        .i32(0)
-        .load('i32', 32, exit.record + R.TARGET)
-        .set(this.#exitRecord)
-        .br(this.#exit);
-    } else if (this.#flow.isIrreducible(from, exit.block)) {
-      this.#leaveTo(from, this.#blocks[exit.block]!.record);
-    } else if (!this.#flow.isForward(from, exit.block)) {
-      this.#repeat(from, exit.block);
-    } else if (this.#flow.isMerge(exit.block)) {
-      code.br(this.#labels.get(exit.block)!);
+    if (exit.kind !== 'block') {
+      this.#leave(from, exit);
+    } else if (exit.unlessKnown === undefined) {
+      this.#goToBlock(from, exit.block);
     } else {
-      this.#tree(exit.block);
+      this.#pushIsKnown(this.#blocks[exit.block]!);
+      this.#code.if();
+      this.#goToBlock(from, exit.block);
+      this.#code.else();
+      this.#leave(from, exit.unlessKnown);
+      this.#code.end();
+    }
+  }
+
+  #goToBlock(from: number, to: number): void {
+    if (this.#flow.isIrreducible(from, to)) {
+      this.#leave(from, { kind: 'record', record: this.#blocks[to]!.record });
+    } else if (!this.#flow.isForward(from, to)) {
+      this.#repeat(from, to);
+    } else if (this.#flow.isMerge(to)) {
+      this.#code.br(this.#labels.get(to)!);
+    } else {
+      this.#tree(to);
     }
   }
 
@@ -377,14 +394,51 @@ export class RegionEmitter {
    */
   #repeat(from: number, header: number): void {
     const code = this.#code.get(this.#budget).i32(0).op('i32.lt_s').if();
-    this.#leaveTo(from, this.#blocks[header]!.record);
+    this.#leaveTo(from, () => code.i32(this.#blocks[header]!.record));
     code.end().br(this.#labels.get(header)!);
   }
 
+  /** Leaves behind a block by a way that is no block's. */
+  #leave(from: number, { kind, record }: Leaving): void {
+    const code = this.#code;
+    this.#count(from, `${kind} ${record}`, false);
+    this.#leaveTo(from, () => {
+      if (kind === 'record') code.i32(record);
+      else code.i32(0).load('i32', 32, record + R.TARGET);
+    });
+  }
+
+  /** Leaves behind a computed jump for wherever it leads. */
+  #leaveByJump(from: number): void {
+    const code = this.#code;
+    const site = this.#count(from, 'jump', true);
+    if (site !== undefined) {
+      code
+        .i32(0)
+        .get(this.#frame.jumpTarget)
+        .store('i64', 64, site.address + EXIT_SITE_TARGET);
+    }
+    code.i32(0).get(this.#frame.jumpTarget).store('i64', 64, FIELDS.rip.address);
+    code.i32(0).i32(0).store('i32', 32, FIELDS.leaveCost.address);
+    this.#leaveTo(from, () => code.i32(INDIRECT_RECORD));
+  }
+
+  /** Counts a way out behind a block; copies of the block count together. */
+  #count(from: number, way: string, isComputed: boolean): ExitSite | undefined {
+    const { record } = this.#blocks[from]!.instructions.at(-1)!;
+    const key = `${record} ${way}`;
+    if (!this.#sites.has(key)) this.#sites.set(key, this.#allocateSite(record, isComputed));
+    const site = this.#sites.get(key);
+    if (site === undefined) return undefined;
+    this.#code.i32(0).i32(0).load('i32', 32, site.address).i32(1).op('i32.add').store('i32', 32, site.address);
+    return site;
+  }
+
   /** Leaves behind a block. */
-  #leaveTo(from: number, record: number): void {
+  #leaveTo(from: number, pushRecord: () => void): void {
     this.#collectFlags(this.#flagsFlow.atEnd[from]!);
-    this.#code.i32(record).set(this.#exitRecord).br(this.#exit);
+    pushRecord();
+    this.#code.set(this.#exitRecord).br(this.#exit);
   }
 
   /** Leaves before the instruction being emitted: its block has been charged in full. */

@@ -2,7 +2,7 @@
 import { KIND } from '../flags.ts';
 import type { Node, Statement } from '../semantics/nodes.ts';
 import type { ControlFlow } from './control-flow.ts';
-import { type Block, type RegionInstruction, successorsOf } from './region.ts';
+import { type Block, type Exit, type RegionInstruction, successorsOf } from './region.ts';
 import type { RegisterResolver } from './register-use.ts';
 
 /** Where one of the two values of the lazy flags can be had. */
@@ -243,11 +243,9 @@ function deadFlags(blocks: readonly Block[], flow: ControlFlow): boolean[][] {
   return result;
 }
 
-/** Every way out of the block leads to a block. */
+/** Every way out of the block leads to a block, whatever the jump cache holds. */
 function staysInside({ ending, taken, next }: Block): boolean {
-  return (
-    ending !== 'jump' &&
-    (taken === undefined || taken.kind === 'block') &&
-    (next === undefined || next.kind === 'block')
-  );
+  const stays = (exit: Exit | undefined) =>
+    exit === undefined || (exit.kind === 'block' && exit.unlessKnown === undefined);
+  return ending !== 'jump' && stays(taken) && stays(next);
 }

@@ -40,11 +40,11 @@ function jumpIntoLoop(blocks: readonly Block[]): { from: number; to: number } | 
 /** @returns a block that goes to `copy` wherever it went to `original` */
 function redirected(block: Block, original: number, copy: number): Block {
   const redirect = (exit: Exit | undefined): Exit | undefined =>
-    exit?.kind === 'block' && exit.block === original ? { kind: 'block', block: copy } : exit;
+    exit?.kind === 'block' && exit.block === original ? { ...exit, block: copy } : exit;
   return {
     ...block,
     taken: redirect(block.taken),
     next: redirect(block.next),
-    candidates: block.candidates.map(({ rip, block: to }) => ({ rip, block: to === original ? copy : to })),
+    candidates: block.candidates.map((each) => (each.block === original ? { ...each, block: copy } : each)),
   };
 }

@@ -3,13 +3,16 @@ import type { CodeCache, CodePage } from '../interpreter/code-cache.ts';
 import type { Handlers } from '../interpreter/generate.ts';
 import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
-import { MODE, RECORD_ARENA, REGION_EXIT_COUNTERS, REGION_EXITS } from '../layout.ts';
+import { MODE, RECORD_ARENA, SIDE_EXIT_COUNTERS, SIDE_EXITS } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import type { Spans } from '../system/spans.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { RegionEmitter } from './emit.ts';
+import { type ExitSite, ExitSites } from './exit-sites.ts';
+import { outermostLoop } from './outermost-loop.ts';
 import { Programs } from './programs.ts';
-import { REGION_LIMIT, type Region, RegionBuilder } from './region.ts';
+import { REGION_LIMIT, type Region, successorsOf } from './region.ts';
+import { RegionBuilder } from './region-builder.ts';
 
 export interface TranslatorOptions {
   /** How often the interpreter must be found at a place before it is translated; 1 translates whatever is reached. */
@@ -20,6 +23,10 @@ export interface TranslatorOptions {
   readonly batch: number;
   /** Bytes of WebAssembly that may be kept; beyond it the oldest half goes. */
   readonly capacity: number;
+  /** Samples between two looks at how often regions were left. */
+  readonly review: number;
+  /** By one way in that time, to be built anew. */
+  readonly manyExits: number;
 }
 
 export const DEFAULT_TRANSLATOR: TranslatorOptions = {
@@ -27,12 +34,16 @@ export const DEFAULT_TRANSLATOR: TranslatorOptions = {
   regionLimit: REGION_LIMIT,
   batch: 16,
   capacity: 8 << 20,
+  review: 16,
+  manyExits: 3_000,
 };
 
 /** Samples after which a batch is compiled though it is not full. */
 const PATIENCE = 24;
 /** A page whose translations were dropped so often is left to the interpreter: it holds code that keeps changing. */
 const DROP_LIMIT = 16;
+/** How often a region is built anew because it was left often. */
+const GROWTH_LIMIT = 6;
 /** Places of which anything is remembered. */
 const SAMPLE_LIMIT = 65536;
 const MEMORY_PAGES = 65536;
@@ -41,6 +52,7 @@ interface Installed {
   readonly region: Region;
   readonly slot: number;
   readonly module: CompiledModule;
+  readonly sites: readonly ExitSite[];
 }
 
 /** What was compiled at once. The host frees its code when the last region is gone. */
@@ -51,7 +63,7 @@ interface CompiledModule {
 
 /** A way out of translated code, and how often it was taken. */
 export interface RegionExit {
-  /** `interpreted`: this instruction was left to the interpreter; `ordinary`: control went on here. */
+  /** `interpreted`: this instruction was left to the interpreter; `ordinary`: control left behind it. */
   readonly kind: 'interpreted' | 'ordinary';
   readonly count: number;
   readonly rip: bigint;
@@ -100,6 +112,11 @@ export class Translator {
   readonly #refused = new Set<number>();
   /** By every page that a region has code of. */
   readonly #installed = new Map<CodePage, Set<Installed>>();
+  readonly #byEntry = new Map<number, Installed>();
+  readonly #sites: ExitSites;
+  /** How often a region with this entry was built anew. */
+  readonly #growths = new Map<number, number>();
+  #unreviewed = 0;
   readonly #drops = new Map<number, number>();
   /** Oldest first. */
   readonly #modules = new Set<CompiledModule>();
@@ -120,6 +137,7 @@ export class Translator {
     this.options = options;
     this.#state = state;
     this.#spans = spans;
+    this.#sites = new ExitSites(state);
     this.#pageOf = (record) => writer.pageOf(record);
     this.#builder = new RegionBuilder(state, cache, writer, new Programs(handlers.table), options.regionLimit, peek);
     this.#exports = exports;
@@ -131,6 +149,7 @@ export class Translator {
 
   /** The interpreter is at a record of `page` at the end of a slice, or control came there by a way that was not linked yet. */
   sample(page: CodePage, record: number): void {
+    if (!this.isEager && ++this.#unreviewed >= this.options.review) this.#review();
     if (this.#queue.length > 0 && ++this.#waited >= PATIENCE) this.#compile();
     if ((page.mode & MODE.code64) === 0 || this.#refused.has(record) || this.#isKnown(record)) return;
     if (this.#samples.size >= SAMPLE_LIMIT) this.#samples.clear();
@@ -148,25 +167,20 @@ export class Translator {
 
   /** Where regions were left most often. @param limit how many of each kind */
   exits(limit: number): RegionExit[] {
-    const counters = this.#state.i32.subarray(REGION_EXITS >> 2, (REGION_EXITS >> 2) + 2 * REGION_EXIT_COUNTERS);
-    const kinds = ['interpreted', 'ordinary'] as const;
-    return kinds.flatMap((kind, index) => {
-      const found = [...counters.subarray(index * REGION_EXIT_COUNTERS, (index + 1) * REGION_EXIT_COUNTERS)]
-        .map((count, slot) => ({
-          count,
-          record: RECORD_ARENA + (slot - ((RECORD_ARENA / R.RECORD_BYTES) & 0xffff)) * R.RECORD_BYTES,
-        }))
+    const counters = this.#state.i32.subarray(SIDE_EXITS >> 2, (SIDE_EXITS >> 2) + SIDE_EXIT_COUNTERS);
+    const interpreted = [...counters].map((count, slot) => {
+      const record =
+        RECORD_ARENA + ((slot - RECORD_ARENA / R.RECORD_BYTES) & (SIDE_EXIT_COUNTERS - 1)) * R.RECORD_BYTES;
+      const form = this.#state.view.getUint16(record + R.FORM, true);
+      return { count, rip: this.#state.u64[(record + R.RIP) >> 3]!, form };
+    });
+    const ranked = (kind: RegionExit['kind'], exits: readonly { count: number; rip: bigint; form: number }[]) =>
+      exits
         .filter(({ count }) => count > 0)
         .sort((a, b) => b.count - a.count)
-        .slice(0, limit);
-      return found.map(({ count, record }) => ({ kind, count, ...this.#describe(record) }));
-    });
-  }
-
-  #describe(record: number): { rip: bigint; instruction: string } {
-    const at = record < RECORD_ARENA ? record + REGION_EXIT_COUNTERS * R.RECORD_BYTES : record;
-    const form = FORMS[this.#state.view.getUint16(at + R.FORM, true)];
-    return { rip: this.#state.u64[(at + R.RIP) >> 3]!, instruction: form?.name ?? '?' };
+        .slice(0, limit)
+        .map(({ count, rip, form }) => ({ kind, count, rip, instruction: FORMS[form]?.name ?? '?' }));
+    return [...ranked('interpreted', interpreted), ...ranked('ordinary', this.#sites.ranking())];
   }
 
   #isHead(record: number): boolean {
@@ -185,6 +199,27 @@ export class Translator {
     if (this.#queue.length >= this.options.batch) this.#compile();
   }
 
+  /** Regions that are left often are built anew: by now more of the ways that control takes is known. */
+  #review(): void {
+    this.#unreviewed = 0;
+    const entries = new Set<number>();
+    for (const site of this.#sites.review(this.options.manyExits)) {
+      if (site.isComputed) this.#builder.observe(site.record, this.#sites.target(site));
+      entries.add(site.entry);
+    }
+    for (const entry of entries) this.#grow(entry);
+  }
+
+  #grow(entry: number): void {
+    const { region } = this.#byEntry.get(entry)!;
+    const growths = this.#growths.get(entry) ?? 0;
+    if (growths >= GROWTH_LIMIT || this.#queue.some((each) => each.entry === entry)) return;
+    const grown = this.#builder.build(region.pages[0]!, entry);
+    if (grown === undefined || ways(grown) <= ways(region)) return;
+    this.#growths.set(entry, growths + 1);
+    this.#queue.push(grown);
+  }
+
   /**
    * The region for a hot place. Within a loop it begins where the outermost loop around the place does; when that is a region
    * already, an inner loop gets one that leaves the rest to it.
@@ -192,11 +227,11 @@ export class Translator {
   #shape(page: CodePage, record: number): Region | undefined {
     const region = this.#builder.build(page, record);
     if (region === undefined || this.isEager) return region;
-    const loop = this.#builder.loopAround(region);
+    const loop = outermostLoop(region);
     if (loop === 0 || loop === record) return region;
     if (!this.#isKnown(loop) && !this.#refused.has(loop)) return this.#builder.build(this.#pageOf(loop) ?? page, loop);
     const inner = this.#builder.build(page, record, loop);
-    return inner && this.#builder.loopAround(inner) === record ? inner : undefined;
+    return inner && outermostLoop(inner) === record ? inner : undefined;
   }
 
   /** A region begins at the record, or will. */
@@ -217,8 +252,12 @@ export class Translator {
       invalidatePage: module.import('invalidatePage', ['i32', 'i32'], ['i32']),
       conditions: Array.from({ length: 8 }, (_, pair) => module.import(`condition${pair}`, [], ['i32'])),
     };
-    regions.forEach((region, number) => {
-      module.export(`region${number}`, new RegionEmitter(this.#state, region, imported, allocateSpan).emit(module));
+    const emitters = regions.map((region, number) => {
+      const allocateSite = (record: number, isComputed: boolean) =>
+        this.#sites.allocate(region.entry, record, isComputed);
+      const emitter = new RegionEmitter(this.#state, region, imported, allocateSpan, allocateSite);
+      module.export(`region${number}`, emitter.emit(module));
+      return emitter;
     });
     const bytes = module.bytes({ minimum: 1, maximum: MEMORY_PAGES });
     const env = { ...this.#exports, memory: this.#state.memory };
@@ -228,7 +267,7 @@ export class Translator {
     const compiled: CompiledModule = { bytes: bytes.length, installed: new Set() };
     this.#modules.add(compiled);
     regions.forEach((region, number) => {
-      this.#install(region, exports[`region${number}`], compiled);
+      this.#install(region, exports[`region${number}`], compiled, emitters[number]!.sites);
     });
   }
 
@@ -244,14 +283,22 @@ export class Translator {
     }
   }
 
-  #install(region: Region, code: WebAssembly.ExportValue | undefined, module: CompiledModule): void {
+  #install(
+    region: Region,
+    code: WebAssembly.ExportValue | undefined,
+    module: CompiledModule,
+    sites: readonly ExitSite[],
+  ): void {
+    const outgrown = this.#byEntry.get(region.entry);
+    if (outgrown !== undefined) this.#remove(outgrown);
     const slot = this.#freeSlots.pop() ?? this.#usedSlots++;
     this.#table.set(this.#firstSlot + slot, code);
     const words = this.#state.i32;
     const handler = words[(region.entry + R.HANDLER) >> 2]!;
     words[(region.entry + R.SCALE) >> 2]! |= (handler << R.REGION.handlerShift) | (slot << R.REGION.slotShift);
     words[(region.entry + R.HANDLER) >> 2] = R.PSEUDO.region;
-    const installed: Installed = { region, slot, module };
+    const installed: Installed = { region, slot, module, sites };
+    this.#byEntry.set(region.entry, installed);
     module.installed.add(installed);
     for (const page of region.pages) {
       const others = this.#installed.get(page) ?? new Set();
@@ -275,7 +322,9 @@ export class Translator {
 
   /** Gives the region's head its own handler back. */
   #remove(installed: Installed): void {
-    const { region, slot, module } = installed;
+    const { region, slot, module, sites } = installed;
+    for (const site of sites) this.#sites.release(site);
+    this.#byEntry.delete(region.entry);
     const words = this.#state.i32;
     const scale = words[(region.entry + R.SCALE) >> 2]!;
     if (this.#isHead(region.entry)) {
@@ -298,13 +347,23 @@ export class Translator {
   /** All records are gone. */
   #forget(): void {
     const all = new Set([...this.#installed.values()].flatMap((installed) => [...installed]));
-    for (const { slot } of all) this.#release(slot);
+    for (const { slot, sites } of all) {
+      this.#release(slot);
+      for (const site of sites) this.#sites.release(site);
+    }
     this.#installed.clear();
+    this.#byEntry.clear();
+    this.#growths.clear();
     this.#modules.clear();
     this.statistics.bytes = 0;
     this.#samples.clear();
     this.#refused.clear();
     this.#drops.clear();
     this.#queue = [];
+    this.#builder.forget();
   }
 }
+
+/** How many instructions a region has, and how many ways between them. */
+const ways = ({ blocks, instructions }: Region): number =>
+  blocks.reduce((sum, block) => sum + successorsOf(block).length, instructions);
