@@ -32,6 +32,13 @@ const ENGINE_FIELDS: readonly FieldName[] = [
   'transfer',
   'ramAddress',
   'stringLimit',
+  'walkTable',
+  'walkReserved',
+  'walkSupervisorWrite',
+  'walkGlobal',
+  'memoryBytes',
+  'watchedPages',
+  'spansUsed',
 ];
 
 const ARCHITECTURAL_FIELDS = (Object.keys(FIELDS) as FieldName[]).filter((name) => !ENGINE_FIELDS.includes(name));

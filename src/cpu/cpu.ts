@@ -121,7 +121,6 @@ export class Cpu {
         readDevice: (low: number, size: number) => devices.read(low, size),
         writeDevice: (low: number, size: number, value: number, high: number) => devices.write(low, size, value, high),
         attend: (record: number, ticks: number) => this.#execution.attend(record, ticks),
-        invalidatePage: (low: number, high: number) => this.system.tlb.invalidateData(low, high),
         codeWritten: (host: number, size: number) => this.#cache.invalidate((host >>> 0) - state.ramAddress, size),
       },
     });

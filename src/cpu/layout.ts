@@ -103,6 +103,20 @@ export const FIELDS = {
   resumeTicks: { address: CPU_BLOCK + 0x294, width: 4 },
   /** RFLAGS bits that are set in what an event being delivered saves: RF or none. */
   eventFlags: { address: CPU_BLOCK + 0x290, width: 4 },
+  /**
+   * What page walks in WebAssembly (interpreter/tlb-misses.ts) go by: host address of the PML4 table, 0 when they are left to
+   * TypeScript; the bits that an entry must not have; WRITABLE when it binds the supervisor too; GLOBAL when that means something.
+   */
+  walkTable: { address: CPU_BLOCK + 0x298, width: 4 },
+  walkReserved: { address: CPU_BLOCK + 0x2a0, width: 8 },
+  walkSupervisorWrite: { address: CPU_BLOCK + 0x2a8, width: 4 },
+  walkGlobal: { address: CPU_BLOCK + 0x2ac, width: 4 },
+  /** Bytes of guest RAM. */
+  memoryBytes: { address: CPU_BLOCK + 0x29c, width: 4 },
+  /** Linear pages that are watched. */
+  watchedPages: { address: CPU_BLOCK + 0x2b0, width: 4 },
+  /** How many of the spans of each TLB are in use. */
+  spansUsed: { address: CPU_BLOCK + 0x2bc, width: 4 },
   /** DR6 bits of debug traps that the next instruction boundary delivers as one #DB; 0 when there is none. */
   pendingDebug: { address: CPU_BLOCK + 0x280, width: 4 },
 } as const;
@@ -244,8 +258,9 @@ export const SPAN_MISSED = 24;
 export const SPAN_SLACK = 15;
 /** `length` of a span of one page. */
 export const SPAN_ONE_PAGE = 4096 - SPAN_SLACK;
-/** Behind the spans of a TLB: SPANS_CHANGED once an access has missed its span. */
+/** Behind the spans of a TLB: SPANS_CHANGED once an access has missed its span, SPANS_NONE while no span has a length. */
 export const SPAN_STATUS = SPAN_OFFSET + SPANS * SPAN_BYTES;
+export const SPANS_NONE = 0;
 export const SPANS_CHANGED = 1;
 
 /** Jump cache: { rip i64, record i32, fetchContext i32 }, direct mapped. */
@@ -266,8 +281,31 @@ export const EXIT_SITES_LIMIT = 16384;
 export const EXIT_SITE_BYTES = 16;
 export const EXIT_SITE_TARGET = 8;
 
+/**
+ * What is known of the TLBs' entries (system/tlb.ts). A slot is the number of an entry in all the TLBs one behind the other.
+ * TLB_STATUS: a byte for each slot, of TLB_IN_LOCAL_LOG and TLB_IN_GLOBAL_LOG, the logs that name it, and TLB_GLOBAL when its entry
+ * is a global one. The logs: an i32 count, and so many i32 numbers of slots that have been filled since the log was last emptied.
+ */
+export const TLB_SLOTS = MMU_INDEXES * 2 * TLB_ENTRIES;
+export const TLB_STATUS = EXIT_SITES + EXIT_SITES_LIMIT * EXIT_SITE_BYTES;
+export const TLB_IN_LOCAL_LOG = 1;
+export const TLB_IN_GLOBAL_LOG = 2;
+export const TLB_GLOBAL = 4;
+const TLB_LOG_BYTES = TLB_SLOTS * 4 + 64;
+export const TLB_LOCAL_LOG = TLB_STATUS + TLB_SLOTS;
+export const TLB_GLOBAL_LOG = TLB_LOCAL_LOG + TLB_LOG_BYTES;
+/** Supervisor's fetch context in which code was last looked up, i32, by a hash of the linear page (`hashPage`). */
+export const FETCHED_PAGES = TLB_GLOBAL_LOG + TLB_LOG_BYTES;
+export const PAGE_HASHES = 65536;
+/** Bytes: where live entries may belong to a large page, LARGE_4M by the hash of the 4 MBytes that hold it, LARGE_1G by that of its GByte. */
+export const LARGE_PAGES = FETCHED_PAGES + PAGE_HASHES * 4;
+export const LARGE_4M = 1;
+export const LARGE_1G = 2;
+/** Multiplier of the address's upper half in `hashPage`. */
+export const PAGE_HASH_FACTOR = 0x9e3779b1 | 0;
+
 /** Pre-decoded op records (interpreter/records.ts), allocated upward and thrown away all at once. */
-export const RECORD_ARENA = EXIT_SITES + EXIT_SITES_LIMIT * EXIT_SITE_BYTES;
+export const RECORD_ARENA = LARGE_PAGES + PAGE_HASHES;
 export const RECORD_ARENA_BYTES = 32 << 20;
 
 /** One 64-bit mask a physical RAM page: bit n is set when decoded code lies in its bytes 64n to 64n + 63. */

@@ -135,6 +135,7 @@ export class CpuState {
     this.segments = [ES, CS, SS, DS, FS, GS, LDTR, TR].map((index) => new Segment(this, index));
     this.u8.fill(0xff, tlbReadAddress(0), TLB_EMPTY + TLB_BYTES);
     this.set('ramAddress', ram);
+    this.set('memoryBytes', memoryBytes);
     this.set('userFetchContext', 1);
     this.set('systemFlags', RFLAGS_FIXED);
     this.updateMode();

@@ -325,20 +325,6 @@ describe('the TLB (SDM vol. 3A 4.10)', () => {
     expect(changes(PAGE)).toEqual([true, false]);
   });
 
-  it('INVLPG of a page without code leaves fetches alone', () => {
-    const fixture = machine(FRAME | P | W);
-    fixture.write64(Place.PT + 8, 0x12_4000n | P | W);
-    fixture.system.fill(PAGE, 0, 0);
-    fixture.system.fill(PAGE + 0x1000, 0, 0);
-    fixture.system.fetch(PAGE + 0x1000, 0);
-    const context = fixture.state.get('fetchContext');
-    expect(fixture.system.tlb.invalidateData(PAGE, 0)).toBe(1);
-    expect(tag(fixture, PAGE, false)).toBe(-1n);
-    expect(fixture.system.tlb.invalidateData(PAGE + 0x1000, 0)).toBe(0);
-    expect(tag(fixture, PAGE + 0x1000, false)).toBe(BigInt(PAGE + 0x1000));
-    expect(fixture.state.get('fetchContext')).toBe(context);
-  });
-
   it('without CR4.PGE the G bit means nothing', () => {
     const fixture = machine(FRAME | P | W | G);
     fixture.system.fill(PAGE, 0, 0);

@@ -221,7 +221,7 @@ export class Lowering extends ProgramLowering {
   }
 
   protected invalidatePage(address: number): void {
-    pushHalves(this.code, address).call(this.#to.functions.invalidatePage);
+    this.code.get(address).call(this.#to.functions.invalidatePage);
   }
 
   protected raise(vector: number, errorCode: number | undefined): void {

@@ -26,11 +26,12 @@ import { evenCondition, statusFlags } from '../semantics/flags.ts';
 import type { I32 } from '../semantics/nodes.ts';
 import { Cr4 } from '../system/control-bits.ts';
 import { Attributes } from '../system/descriptors.ts';
-import { Code } from '../wasm/code.ts';
+import type { Code } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import type { ValueType } from '../wasm/operators.ts';
 import { Lowering, pushHalves, type Surroundings } from './lower.ts';
 import * as R from './records.ts';
+import { defineTlbMisses } from './tlb-misses.ts';
 
 /** Function indexes. Addresses are linear; sizes are bytes; `kind` is one of ACCESS_KINDS. exitReason tells failure. */
 export interface SharedFunctions {
@@ -60,7 +61,7 @@ export interface SharedFunctions {
   readonly bulkCopy: number;
   /** (destination, value, count, element bytes) -> count done */
   readonly bulkFill: number;
-  /** See Imports. */
+  /** (linear address i64) -> i32; see tlb-misses.ts */
   readonly invalidatePage: number;
   readonly attend: number;
   /** () -> i32 */
@@ -88,8 +89,6 @@ export interface Imports {
   readonly attend: number;
   /** (host address, size): bytes that had been decoded were written. */
   readonly codeWritten: number;
-  /** (linear address low, high) -> 0 when nothing was done, as instructions may have been fetched from the page. */
-  readonly invalidatePage: number;
 }
 
 export const DEVICE_HOST = 1;
@@ -101,7 +100,6 @@ export function declareImports(module: ModuleBuilder): Imports {
     writeDevice: module.import('writeDevice', ['i32', 'i32', 'i32', 'i32'], []),
     attend: module.import('attend', ['i32', 'i32'], ['i32']),
     codeWritten: module.import('codeWritten', ['i32', 'i32'], []),
-    invalidatePage: module.import('invalidatePage', ['i32', 'i32'], ['i32']),
   };
 }
 
@@ -114,21 +112,16 @@ class Builder {
     this.#imports = imports;
   }
 
-  /** @param emit writes the body; `self` is the function's own index */
   define(
     parameters: readonly ValueType[],
     results: readonly ValueType[],
     emit: (code: Code, self: number) => void,
   ): number {
-    const index = this.#module.declare(parameters, results);
-    const code = new Code(parameters.length);
-    emit(code, index);
-    this.#module.define(index, code);
-    return index;
+    return this.#module.add(parameters, results, emit);
   }
 
   /** (address i64, size, write, kind) -> host address as Imports.fill returns it; the access lies in one page. */
-  resolve(): number {
+  resolve(fill: number): number {
     return this.define(['i64', 'i32', 'i32', 'i32'], ['i32'], (code) => {
       const [entry, difference] = [code.local('i32'), code.local('i64')];
       code
@@ -146,8 +139,7 @@ class Builder {
       code.get(difference).i64(BigInt(TLB_SLOW_DEVICE)).op('i64.eq').if('i32');
       code.i32(0).get(entry).load('i32', 32, TLB_PHYSICAL_PAGE).store('i32', 32, FIELDS.devicePage.address);
       code.i32(DEVICE_HOST).else();
-      code.get(0).op('i32.wrap_i64').get(0).i64(32n).op('i64.shr_u').op('i32.wrap_i64');
-      code.get(1).get(2).get(3).i32(1).op('i32.shl').op('i32.or').call(this.#imports.fill);
+      code.get(0).get(1).get(2).get(3).call(fill);
       code.end();
       code.end();
     });
@@ -588,7 +580,8 @@ function outsideHandlers(code: Code, functions: SharedFunctions): Surroundings {
 export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): SharedFunctions {
   const builder = new Builder(module, imports);
   const raise = builder.raise();
-  const resolve = builder.resolve();
+  const misses = defineTlbMisses(module, imports.fill);
+  const resolve = builder.resolve(misses.fill);
   const codeCheck = builder.codeCheck();
   const writable = builder.writable(resolve, raise);
   const store = builder.store(resolve, codeCheck, raise);
@@ -607,7 +600,7 @@ export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): 
     raise,
     bulkCopy: builder.bulkCopy(),
     bulkFill: builder.bulkFill(),
-    invalidatePage: imports.invalidatePage,
+    invalidatePage: misses.invalidatePage,
     attend: imports.attend,
     statusFlags: 0,
     deliverEvent: 0,

@@ -1,6 +1,6 @@
 /** Page-table walks (SDM vol. 3A chapter 4): unpaged, 32-bit, PAE and 4-level paging behind one function. */
 
-import { PDPTES } from '../layout.ts';
+import { FIELDS, PDPTES } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { Cr0, Cr4, Efer } from './control-bits.ts';
 
@@ -18,19 +18,25 @@ export const Access = {
   USER_PAGES_ALLOWED: 0x100,
 } as const;
 
-const PRESENT = 1;
-const WRITABLE = 2;
-const USER = 4;
-const ACCESSED = 0x20;
-const DIRTY = 0x40;
-const LARGE = 0x80;
-const GLOBAL = 0x100;
+/** Bits of the low half of an entry (SDM vol. 3A tables 4-14 to 4-20). */
+export const Entry = {
+  PRESENT: 1,
+  WRITABLE: 2,
+  USER: 4,
+  ACCESSED: 0x20,
+  DIRTY: 0x40,
+  LARGE: 0x80,
+  GLOBAL: 0x100,
+} as const;
+const { PRESENT, WRITABLE, USER, ACCESSED, DIRTY, LARGE, GLOBAL } = Entry;
 const ERROR_RESERVED = 8;
 const NO_EXECUTE = 0x8000_0000 | 0;
 
 /** Bits 51:MAXPHYADDR of an entry, in its high half. */
 const RESERVED_ADDRESS_BITS = 0x000f_ffff & ~((1 << (PHYSICAL_ADDRESS_BITS - 32)) - 1);
 const ADDRESS_HIGH = (1 << (PHYSICAL_ADDRESS_BITS - 32)) - 1;
+/** The bits of a 64-bit entry that say where the table or the small page is. */
+export const ENTRY_ADDRESS = (BigInt(ADDRESS_HIGH) << 32n) | 0xffff_f000n;
 
 /** One level of a walk, as a debugger shows it. */
 export interface WalkLevel {
@@ -104,6 +110,17 @@ export class PageWalker {
     this.#noExecute = (cr4 & Cr4.PAE) !== 0 && (efer & Efer.NXE) !== 0;
     this.#reservedHigh = RESERVED_ADDRESS_BITS | (this.#noExecute ? 0 : NO_EXECUTE);
     if (this.#mode === 'PAE') this.#reservedHigh |= 0x7ff0_0000;
+    this.#describe();
+  }
+
+  /** Leaves what the engine's own walks go by. */
+  #describe(): void {
+    const state = this.#state;
+    const isInRam = this.#mode === '4-level' && this.#root + 4096 <= this.#ramBytes;
+    state.set('walkTable', isInRam ? state.ramAddress + this.#root : 0);
+    state.setHalves(FIELDS.walkReserved.address, 0, this.#reservedHigh);
+    state.set('walkSupervisorWrite', this.#writeProtect ? WRITABLE : 0);
+    state.set('walkGlobal', this.#globalPages ? GLOBAL : 0);
   }
 
   /**

@@ -24,6 +24,9 @@ const ENGINE_FIELDS: readonly FieldName[] = [
   'mode',
   'ramAddress',
   'stringLimit',
+  'memoryBytes',
+  'watchedPages',
+  'spansUsed',
 ];
 
 /** Registers as after a hardware reset. The caller recomputes what is derived from them. */

@@ -11,6 +11,7 @@ import {
   SPAN_STATUS,
   SPANS,
   SPANS_CHANGED,
+  SPANS_NONE,
   TLB_ADDEND,
   TLB_BYTES,
   TLB_EMPTY,
@@ -22,8 +23,7 @@ import {
 import type { CpuState } from '../state.ts';
 
 const PAGE = 4096;
-/** Values of a TLB's SPAN_STATUS besides SPANS_CHANGED: no span has a length; some have, and `refresh` has seen them. */
-const NONE = 0;
+/** Value of a TLB's SPAN_STATUS besides SPANS_NONE and SPANS_CHANGED: some spans have a length, and `refresh` has seen them. */
 const SEEN = 2;
 
 /**
@@ -44,7 +44,13 @@ export class Spans {
 
   /** @returns the number of a span for another group of accesses; when there are many, groups share them */
   allocate(): number {
-    return this.#allocated++ % SPANS;
+    const number = this.#allocated++ % SPANS;
+    if (number >= this.#used) this.#state.set('spansUsed', number + 1);
+    return number;
+  }
+
+  get #used(): number {
+    return this.#state.get('spansUsed');
   }
 
   /** Moves the spans of the current TLBs to where accesses have missed them since the last time. */
@@ -94,8 +100,8 @@ export class Spans {
   forget(tlb: number): void {
     const { i32: words } = this.#state;
     const status = (tlb + SPAN_STATUS) >> 2;
-    if (words[status] === NONE) return;
-    words[status] = NONE;
+    if (words[status] === SPANS_NONE) return;
+    words[status] = SPANS_NONE;
     this.#forEach(tlb, (word) => {
       words[word + SPAN_LENGTH / 4] = 0;
     });
@@ -108,7 +114,7 @@ export class Spans {
 
   /** @param visit gets the word index of each span of a TLB */
   #forEach(tlb: number, visit: (word: number) => void): void {
-    const used = Math.min(this.#allocated, SPANS);
+    const used = this.#used;
     for (let number = 0; number < used; number++) visit((tlb + SPAN_OFFSET + number * SPAN_BYTES) >> 2);
   }
 }

@@ -2,19 +2,31 @@
 
 import {
   CODE_GRANULES,
+  FETCHED_PAGES,
   FIELDS,
+  LARGE_1G,
+  LARGE_4M,
+  LARGE_PAGES,
   MMU_INDEXES,
   MMU_SUPERVISOR,
   MMU_SUPERVISOR_USER_ACCESS,
   MMU_USER,
+  PAGE_HASH_FACTOR,
+  PAGE_HASHES,
   TLB_ADDEND,
   TLB_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
+  TLB_GLOBAL,
+  TLB_GLOBAL_LOG,
+  TLB_IN_GLOBAL_LOG,
+  TLB_IN_LOCAL_LOG,
+  TLB_LOCAL_LOG,
   TLB_PHYSICAL_PAGE,
   TLB_SLOW_CODE,
   TLB_SLOW_DEVICE,
   TLB_SLOW_WATCH,
+  TLB_STATUS,
   TLB_TAG,
   tlbReadAddress,
 } from '../layout.ts';
@@ -35,28 +47,28 @@ export const Fill = {
 } as const;
 
 const TABLES = MMU_INDEXES * 2;
-const FETCH_SLOTS = 65536;
+const FETCHED = FETCHED_PAGES >> 2;
 const FETCH_CONTEXT_WORD = FIELDS.supervisorFetchContext.address >> 2;
-const SLOTS = TABLES * TLB_ENTRIES;
-/** Status bits of a slot: which logs name it, and whether its present entry is a global one. */
-const IN_LOCAL_LOG = 1;
-const IN_GLOBAL_LOG = 2;
-const GLOBAL = 4;
+const WATCHED_WORD = FIELDS.watchedPages.address >> 2;
+
+/** A log of filled slots: the word that counts them and comes before them, its mark in TLB_STATUS, and that of its entries. */
+interface FillLog {
+  readonly count: number;
+  readonly mark: number;
+  readonly kind: number;
+}
+const LOCAL_LOG: FillLog = { count: TLB_LOCAL_LOG >> 2, mark: TLB_IN_LOCAL_LOG, kind: 0 };
+const GLOBAL_LOG: FillLog = { count: TLB_GLOBAL_LOG >> 2, mark: TLB_IN_GLOBAL_LOG, kind: TLB_GLOBAL };
 
 /** Number of a linear page, exact in a double: `high` signed, so that canonical addresses stay below 2^52 in magnitude. */
 export function linearPage(low: number, high: number): number {
   return high * 2 ** 20 + (low >>> 12);
 }
 
-/** Slots that have been filled since the log was last emptied. */
-class FillLog {
-  readonly slots = new Int32Array(SLOTS);
-  count = 0;
-}
-
 /**
- * Owner of the TLB entries in the CPU's memory. Filled slots are kept in two logs, of global entries and of the others, so that a
- * flush costs what it drops and not what the tables hold.
+ * Owner of the TLB entries in the CPU's memory, and of what is noted beside them, which an engine's own walks keep as this class does
+ * (interpreter/tlb-misses.ts). Filled slots are kept in two logs, of global entries and of the others, so that a flush costs what it
+ * drops and not what the tables hold.
  */
 export class Tlb {
   /** Physical address of the last successful fill. */
@@ -71,14 +83,7 @@ export class Tlb {
   readonly #words: Int32Array;
   readonly #ram: number;
   readonly #ramBytes: number;
-  readonly #status = new Uint8Array(SLOTS);
-  readonly #local = new FillLog();
-  readonly #global = new FillLog();
-  /** Linear page numbers, without their low 9 or 18 bits, of the large pages that live entries may belong to. */
-  readonly #pages2M = new Set<number>();
-  readonly #pages1G = new Set<number>();
-  /** Supervisor's fetch context in which code was last looked up, by a hash of the linear page. */
-  readonly #fetched = new Int32Array(FETCH_SLOTS);
+  readonly #bytes: Uint8Array;
   /** Code that is not global has been fetched outside ring 3 since all fetches were last forgotten. */
   #hasLocalSupervisorCode = false;
   /** Watchers of each linear page whose accesses must all take the slow path. */
@@ -89,6 +94,7 @@ export class Tlb {
     this.spans = new Spans(state);
     this.#walker = walker;
     this.#words = state.i32;
+    this.#bytes = state.u8;
     this.#ram = state.ramAddress;
     this.#ramBytes = state.memoryBytes;
   }
@@ -114,7 +120,7 @@ export class Tlb {
 
   /** Remembers that code of a page, and of what kind a page, has been looked up in the present fetch contexts. */
   #noteFetch(low: number, high: number, access: number): void {
-    this.#fetched[fetchSlot(low, high)] = this.#words[FETCH_CONTEXT_WORD] as number;
+    this.#words[FETCHED + hashPage(low >>> 12, high)] = this.#words[FETCH_CONTEXT_WORD] as number;
     if ((access & Access.USER) === 0 && !this.#walker.global) this.#hasLocalSupervisorCode = true;
   }
 
@@ -141,10 +147,8 @@ export class Tlb {
     const watch = isDevice ? TLB_SLOW_DEVICE : isWatched ? TLB_SLOW_WATCH : 0;
     this.#store(index * 2, low, high, watch);
     if (walker.writeReady) this.#store(index * 2 + 1, low, high, watch || this.#codeTag(this.physical));
-    if (walker.pageShift === 12) return;
-    const page = linearPage(low, high);
-    if (walker.pageShift === 30) this.#pages1G.add(Math.floor(page / 2 ** 18));
-    else this.#pages2M.add(Math.floor(page / 2 ** 9));
+    if (walker.pageShift === 30) this.#bytes[largePage(low >>> 30, high)]! |= LARGE_1G;
+    else if (walker.pageShift !== 12) this.#bytes[largePage(low >>> 22, high)]! |= LARGE_4M;
   }
 
   #store(table: number, low: number, high: number, slow: number): void {
@@ -164,12 +168,10 @@ export class Tlb {
   }
 
   #enterLog(slot: number): void {
-    const { global } = this.#walker;
-    const log = global ? this.#global : this.#local;
-    const mark = global ? IN_GLOBAL_LOG : IN_LOCAL_LOG;
-    const status = (this.#status[slot] as number) & ~GLOBAL;
-    if ((status & mark) === 0) log.slots[log.count++] = slot;
-    this.#status[slot] = status | mark | (global ? GLOBAL : 0);
+    const log = this.#walker.global ? GLOBAL_LOG : LOCAL_LOG;
+    const status = (this.#bytes[TLB_STATUS + slot] as number) & ~TLB_GLOBAL;
+    if ((status & log.mark) === 0) this.#words[log.count + ++this.#words[log.count]!] = slot;
+    this.#bytes[TLB_STATUS + slot] = status | log.mark | log.kind;
   }
 
   #codeTag(physical: number): number {
@@ -188,41 +190,41 @@ export class Tlb {
     if (keepGlobal && !this.#hasLocalSupervisorCode) this.#state.forgetUserFetches();
     else this.#forgetFetches();
     this.spans.forgetAll();
-    this.#empty(this.#local, IN_LOCAL_LOG, 0);
+    this.#empty(LOCAL_LOG);
     if (keepGlobal) return;
-    this.#empty(this.#global, IN_GLOBAL_LOG, GLOBAL);
-    this.#pages2M.clear();
-    this.#pages1G.clear();
+    this.#empty(GLOBAL_LOG);
+    this.#bytes.fill(0, LARGE_PAGES, LARGE_PAGES + PAGE_HASHES);
   }
 
-  /** Empties a log, and clears its slots that still hold an entry of its kind. @param kind GLOBAL or 0 */
-  #empty(log: FillLog, mark: number, kind: number): void {
-    const status = this.#status;
-    for (let i = 0; i < log.count; i++) {
-      const slot = log.slots[i] as number;
-      if (((status[slot] as number) & GLOBAL) === kind) this.#clear(slot);
-      status[slot] = (status[slot] as number) & ~mark;
+  /** Empties a log, and clears its slots that still hold an entry of its kind. */
+  #empty({ count, mark, kind }: FillLog): void {
+    const [words, bytes] = [this.#words, this.#bytes];
+    const last = count + (words[count] as number);
+    for (let at = count + 1; at <= last; at++) {
+      const slot = words[at] as number;
+      const status = bytes[TLB_STATUS + slot] as number;
+      if ((status & TLB_GLOBAL) === kind) this.#clear(slot);
+      bytes[TLB_STATUS + slot] = status & ~mark;
     }
-    log.count = 0;
+    words[count] = 0;
   }
 
-  /** INVLPG: drops the page that holds the address, global or not, and all of it when it is a large one. */
+  /** Visits the slots of both logs, some of them twice. */
+  #forEachFilled(visit: (slot: number) => void): void {
+    const words = this.#words;
+    for (const { count } of [LOCAL_LOG, GLOBAL_LOG]) {
+      for (let i = 1; i <= (words[count] as number); i++) visit(words[count + i] as number);
+    }
+  }
+
+  /** INVLPG: drops the page that holds the address, global or not, and all of it when it may be a large one. */
   invalidatePage(low: number, high: number): void {
     this.#forgetFetches();
     this.spans.forgetAll();
     const page = linearPage(low, high);
-    if (this.#pages1G.has(Math.floor(page / 2 ** 18))) this.#dropRange(page, 2 ** 18);
-    else if (this.#pages2M.has(Math.floor(page / 2 ** 9))) this.#dropRange(page, 2 ** 10);
+    if ((this.#bytes[largePage(low >>> 30, high)]! & LARGE_1G) !== 0) this.#dropRange(page, 2 ** 18);
+    else if ((this.#bytes[largePage(low >>> 22, high)]! & LARGE_4M) !== 0) this.#dropRange(page, 2 ** 10);
     else this.#dropSmallPage(low, high);
-  }
-
-  /** INVLPG of a small page that no code has been fetched from. @returns 0, with nothing done, when it may be another */
-  invalidateData(low: number, high: number): 0 | 1 {
-    const page = linearPage(low, high);
-    const isLarge = this.#pages1G.has(Math.floor(page / 2 ** 18)) || this.#pages2M.has(Math.floor(page / 2 ** 9));
-    if (isLarge || this.#fetched[fetchSlot(low, high)] === this.#words[FETCH_CONTEXT_WORD]) return 0;
-    this.#dropSmallPage(low, high);
-    return 1;
   }
 
   #dropSmallPage(low: number, high: number): void {
@@ -242,12 +244,9 @@ export class Tlb {
   /** Drops the aligned group of `pages` pages around one; 4-MByte pages are why 2-MByte ones drop their neighbour too. */
   #dropRange(page: number, pages: number): void {
     const group = Math.floor(page / pages);
-    for (const { slots, count } of [this.#local, this.#global]) {
-      for (let i = 0; i < count; i++) {
-        const slot = slots[i] as number;
-        if (Math.floor(this.#pageOf(slot) / pages) === group) this.#clear(slot);
-      }
-    }
+    this.#forEachFilled((slot) => {
+      if (Math.floor(this.#pageOf(slot) / pages) === group) this.#clear(slot);
+    });
   }
 
   #pageOf(slot: number): number {
@@ -258,9 +257,7 @@ export class Tlb {
   /** Makes every write to a physical page look at the code granules from now on: code has been decoded from it. */
   holdCode(physicalPage: number): void {
     this.spans.forgetAll();
-    for (const { slots, count } of [this.#local, this.#global]) {
-      for (let i = 0; i < count; i++) this.#holdSlot(slots[i] as number, physicalPage);
-    }
+    this.#forEachFilled((slot) => this.#holdSlot(slot, physicalPage));
   }
 
   #holdSlot(slot: number, physicalPage: number): void {
@@ -275,6 +272,7 @@ export class Tlb {
   watch(page: number): void {
     this.spans.forgetAll();
     this.#watched.set(page, (this.#watched.get(page) ?? 0) + 1);
+    this.#words[WATCHED_WORD] = this.#watched.size;
     this.#dropRange(page, 1);
   }
 
@@ -282,14 +280,18 @@ export class Tlb {
     const watchers = (this.#watched.get(page) ?? 1) - 1;
     if (watchers > 0) this.#watched.set(page, watchers);
     else this.#watched.delete(page);
+    this.#words[WATCHED_WORD] = this.#watched.size;
     this.#dropRange(page, 1);
   }
 }
 
-/** Position of a linear page in the hash table of fetched pages. */
-function fetchSlot(low: number, high: number): number {
-  return ((low >>> 12) ^ Math.imul(high, 0x9e3779b1)) & (FETCH_SLOTS - 1);
+/** Where a page is in the tables by hash. @param number bits 31 down to its lowest of the address @param high bits 63:32 */
+function hashPage(number: number, high: number): number {
+  return (number ^ Math.imul(high, PAGE_HASH_FACTOR)) & (PAGE_HASHES - 1);
 }
+
+/** Address of the byte for a large page. */
+const largePage = (number: number, high: number): number => LARGE_PAGES + hashPage(number, high);
 
 /** Index in `i32` of the entry that an access may use. */
 function wordOf(access: number, low: number): number {

@@ -32,7 +32,7 @@ import { type Segment, Swift, segmentsOf } from './swift.ts';
 export interface ImportedFunctions {
   readonly conditions: readonly number[];
   readonly statusFlags: number;
-  /** (linear address low, high) -> i32 */
+  /** (linear address i64) -> i32 */
   readonly invalidatePage: number;
 }
 

@@ -1,4 +1,3 @@
-import { pushHalves } from '../interpreter/lower.ts';
 import * as R from '../interpreter/records.ts';
 import {
   FIELDS,
@@ -67,7 +66,7 @@ export interface RegionFrame {
   /** Imported functions of the interpreter: () -> i32 from the flags in memory. */
   readonly conditions: readonly number[];
   readonly statusFlags: number;
-  /** (linear address low, high) -> i32: see Imports of the interpreter. */
+  /** (linear address i64) -> i32. */
   readonly invalidatePage: number;
   /** The span that a group of accesses uses. */
   span(group: string, write: boolean): SpanLocals;
@@ -503,7 +502,7 @@ export class RegionLowering extends ProgramLowering {
 
   /** The spans of the TLBs may have been forgotten. */
   protected invalidatePage(address: number): void {
-    pushHalves(this.code, address).call(this.#frame.invalidatePage);
+    this.code.get(address).call(this.#frame.invalidatePage);
     this.#frame.reloadSpans(false);
     this.#frame.reloadSpans(true);
   }

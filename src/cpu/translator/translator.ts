@@ -249,7 +249,7 @@ export class Translator {
     const allocateSpan = () => this.#spans.allocate();
     const imported = {
       statusFlags: module.import('statusFlags', [], ['i32']),
-      invalidatePage: module.import('invalidatePage', ['i32', 'i32'], ['i32']),
+      invalidatePage: module.import('invalidatePage', ['i64'], ['i32']),
       conditions: Array.from({ length: 8 }, (_, pair) => module.import(`condition${pair}`, [], ['i32'])),
     };
     const emitters = regions.map((region, number) => {

@@ -1,4 +1,4 @@
-import { Bytes, type Code, TYPE_CODE } from './code.ts';
+import { Bytes, Code, TYPE_CODE } from './code.ts';
 import type { ValueType } from './operators.ts';
 
 export interface FunctionType {
@@ -45,6 +45,19 @@ export class ModuleBuilder {
 
   define(index: number, code: Code): void {
     this.#functions[index - this.#imports.length]!.code = code;
+  }
+
+  /** Declares and defines a function. @param emit writes its body; `self` is its own index @returns its index */
+  add(
+    parameters: readonly ValueType[],
+    results: readonly ValueType[],
+    emit: (code: Code, self: number) => void,
+  ): number {
+    const index = this.declare(parameters, results);
+    const code = new Code(parameters.length);
+    emit(code, index);
+    this.define(index, code);
+    return index;
   }
 
   export(name: string, index: number): void {
