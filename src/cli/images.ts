@@ -6,7 +6,7 @@ import { cacheKey } from '../compiler/cache-key.ts';
 import { packArchive } from './archive.ts';
 import { CommandError, fileError } from './failure.ts';
 import { processorSeconds } from './process-time.ts';
-import { withLateTierUp } from './tier-up.ts';
+import { withCheapTierUp } from './tier-up.ts';
 
 /** One thing that is compiled: its file below images/, and where its source begins. */
 interface Target {
@@ -141,7 +141,7 @@ async function compileTarget(
   host: { readFile(path: string): string | undefined },
 ): Promise<Uint8Array> {
   const { compile, formatDiagnostic } = await import('../compiler/compile.ts');
-  const { image, diagnostics } = withLateTierUp(() => compile({ entry: target.entry, kind: target.kind, host }));
+  const { image, diagnostics } = withCheapTierUp(() => compile({ entry: target.entry, kind: target.kind, host }));
   if (image !== null) return image;
   throw new CommandError(`${target.entry} does not compile:\n\n${diagnostics.map(formatDiagnostic).join('\n')}`);
 }
