@@ -1,8 +1,10 @@
-import { Decoder } from './decode/decoder.ts';
+import type { Decoder } from './decode/decoder.ts';
 import { Instruction } from './decode/instruction.ts';
-import { CodeCache, type CodePage, type CodeSource, UNFETCHABLE } from './interpreter/code-cache.ts';
+import { CodeCache, type CodeSource, UNFETCHABLE } from './interpreter/code-cache.ts';
+import type { CodePage } from './interpreter/code-page.ts';
 import type { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
+import type { Templates } from './interpreter/templates.ts';
 import { FIELDS, MODE, MODE_DECODE_MASK, SS } from './layout.ts';
 import type { PendingFault } from './pending-fault.ts';
 import type { CpuState } from './state.ts';
@@ -32,12 +34,19 @@ export class CodeFetch implements CodeSource {
   #codeBase = 0n;
   #codeLimit = 0;
 
-  constructor(state: CpuState, system: SystemUnit, writer: RecordWriter, fault: PendingFault) {
+  constructor(
+    state: CpuState,
+    system: SystemUnit,
+    decoder: Decoder,
+    templates: Templates,
+    writer: RecordWriter,
+    fault: PendingFault,
+  ) {
     this.#state = state;
     this.#system = system;
     this.#writer = writer;
     this.#fault = fault;
-    this.cache = new CodeCache(state, new Decoder(), this, writer);
+    this.cache = new CodeCache(state, decoder, this, writer, templates);
   }
 
   /** @returns the record at RIP when no look-up is needed to know it, else 0 */

@@ -3,7 +3,7 @@ import { CodeFetch } from './code-fetch.ts';
 import { type CpuSnapshot, captureCpu, restoreCpu } from './cpu-snapshot.ts';
 import { DataAccess } from './data-access.ts';
 import { DebugStops, toSigned } from './debug-stops.ts';
-import { DecodeError } from './decode/decoder.ts';
+import { DecodeError, Decoder } from './decode/decoder.ts';
 import { FORMS } from './decode/forms.ts';
 import type { Instruction } from './decode/instruction.ts';
 import { DeviceAccess } from './device-access.ts';
@@ -12,6 +12,7 @@ import type { CodeCache } from './interpreter/code-cache.ts';
 import { interpreterModule } from './interpreter/instance.ts';
 import { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
+import { Templates } from './interpreter/templates.ts';
 import { BRANCH_RECORD, EXIT_RECORD, FIELDS, INDIRECT_RECORD, MODE, RESUME_RECORD, STRING_LIMIT } from './layout.ts';
 import { PendingFault } from './pending-fault.ts';
 import { CpuState } from './state.ts';
@@ -109,9 +110,17 @@ export class Cpu {
     state.i32[STRING_LIMIT_WORD] = STRING_LIMIT;
     this.#writeFixedRecords();
     const { handlers, module } = interpreterModule();
-    this.#writer = new RecordWriter(state, handlers);
+    const decoder = new Decoder();
+    this.#writer = new RecordWriter(state, handlers, decoder);
     this.#fault = new PendingFault(state, () => this.#fetch.isStackOperand(this.#execution.record));
-    this.#fetch = new CodeFetch(state, this.system, this.#writer, this.#fault);
+    this.#fetch = new CodeFetch(
+      state,
+      this.system,
+      decoder,
+      new Templates(decoder, handlers),
+      this.#writer,
+      this.#fault,
+    );
     this.#cache = this.#fetch.cache;
     const data = new DataAccess(state, this.system, this.#stops, this.#fault);
     const instance = new WebAssembly.Instance(module, {
@@ -420,6 +429,10 @@ export class Cpu {
   }
 
   #relookup(stale: number): RunExit | undefined {
+    if (this.#cache.renew(stale)) {
+      this.#next = stale;
+      return undefined;
+    }
     const { generation } = this.#cache;
     const record = this.#fetch.lookup();
     if (record === 0) return this.#deliverPending();

@@ -156,6 +156,7 @@ export class Decoder {
     let displacementHigh = 0;
     let ripRelative = false;
     let modrm = 0;
+    let displacementSize = 0;
     let rm = (opcode & 7) | ((rex & 1) << 3);
     if ((properties & Property.ModRM) !== 0) {
       modrm = bytes[at++]!;
@@ -165,7 +166,7 @@ export class Decoder {
       } else {
         memory = true;
         const mod = modrm >> 6;
-        let displacementSize = mod === 0 ? 0 : mod === 1 ? 1 : addressSize === 16 ? 2 : 4;
+        displacementSize = mod === 0 ? 0 : mod === 1 ? 1 : addressSize === 16 ? 2 : 4;
         if (addressSize === 16) {
           if (mod === 0 && rm === 6) displacementSize = 2;
           else {
@@ -192,6 +193,7 @@ export class Decoder {
         at += displacementSize;
       }
     }
+    const operandsAt = at - displacementSize - start;
 
     let immediate = 0;
     let immediateHigh = 0;
@@ -254,6 +256,7 @@ export class Decoder {
 
     instruction.form = form;
     instruction.length = length;
+    instruction.operandsAt = operandsAt;
     instruction.codeSize = codeSize;
     instruction.opcode = opcode;
     instruction.operandSize = operandSize;

@@ -23,6 +23,8 @@ export class Instruction {
   form = 0;
   /** Length in bytes, 1 to 15. */
   length = 0;
+  /** Where, from its start, displacement and immediate begin: what stands before, prefixes to SIB, decides all but their values. */
+  operandsAt = 0;
   /** Size of the code segment it was decoded for. */
   codeSize: CodeSize = 64;
   /** Last opcode byte; its low four bits are the condition of Jcc, SETcc and CMOVcc. */

@@ -1,55 +1,18 @@
 import { DecodeError, type Decoder, MAX_LENGTH } from '../decode/decoder.ts';
-import { type CodeSize, Instruction } from '../decode/instruction.ts';
-import { CODE_GRANULES, JUMP_CACHE, MODE, RECORD_ARENA, RECORD_ARENA_BYTES } from '../layout.ts';
+import type { Instruction } from '../decode/instruction.ts';
+import { CODE_GRANULES, JUMP_CACHE, RECORD_ARENA, RECORD_ARENA_BYTES } from '../layout.ts';
 import type { CpuState } from '../state.ts';
+import { CodePage, type Crossing } from './code-page.ts';
 import { jumpCacheIndex } from './generate.ts';
 import type { RecordWriter } from './record-writer.ts';
 import * as R from './records.ts';
+import { codeSizeOf, type Template, type Templates } from './templates.ts';
 
 const PAGE = 4096;
-const GRANULE = 64;
+const GRANULE_SHIFT = 6;
+const GRANULE = 1 << GRANULE_SHIFT;
 /** The start of the arena is kept for the record of a single step. */
 const ARENA = RECORD_ARENA + 4 * R.RECORD_BYTES;
-
-/** A straight line of records, from one entry to where control must leave. Offsets are bytes from the start of the page. */
-export interface Run {
-  readonly page: CodePage;
-  readonly start: number;
-  /** Offset behind the last byte; beyond 4096 when the last instruction goes on in the next page. */
-  readonly end: number;
-  readonly first: number;
-  /** Number of records, without the stubs behind them. */
-  readonly records: number;
-  /** Physical page number of the second page, or -1. */
-  readonly secondPage: number;
-  /** The start of it has been dropped. */
-  readonly isRest: boolean;
-}
-
-/** What has been decoded of one physical page, seen at one RIP and in one mode. */
-export class CodePage {
-  readonly physicalPage: number;
-  readonly mode: number;
-  /** RIP of the page's first byte, as a signed number: RIPs are canonical, so it is exact. */
-  readonly ripBase: number;
-  /** The last RIP that may be fetched: the limit of CS; infinity in 64-bit mode. */
-  readonly limit: number;
-  /** How many bytes of the page that allows, from its start. */
-  readonly usable: number;
-  /** Record of the instruction at each offset, 0 for none. */
-  readonly entries = new Int32Array(PAGE);
-  runs: Run[] = [];
-  /** Runs that go on in another page: not in `entries`, as they are only right while both pages stay mapped. */
-  readonly crossing = new Map<number, Run>();
-
-  constructor(physicalPage: number, mode: number, ripBase: number, limit: number) {
-    this.physicalPage = physicalPage;
-    this.mode = mode;
-    this.ripBase = ripBase;
-    this.limit = limit;
-    this.usable = Math.min(limit + 1 - ripBase, PAGE);
-  }
-}
 
 /** What `decode` returns when the instruction goes on in a page that cannot be fetched. */
 export const UNFETCHABLE = -1;
@@ -64,8 +27,12 @@ export interface CodeSource {
   holdCode(physicalPage: number): void;
 }
 
+/** Bytes behind its offset that a record may have been decoded from: two instructions', when fused. */
+const REACH = 2 * MAX_LENGTH;
+
 /**
- * Decoded code: runs by physical page, kept until their bytes change or the arena is full, when all of it is dropped at once.
+ * Decoded code: runs of records by physical page, kept until the arena is full, when all of it is dropped at once. A record whose bytes
+ * change is dropped by itself, and decoded anew in its place when control comes there, if the new instruction fits.
  * Within a page runs are linked directly; every way into another page goes through the jump cache, which knows the address space.
  */
 export class CodeCache {
@@ -73,24 +40,29 @@ export class CodeCache {
   readonly #decoder: Decoder;
   readonly #source: CodeSource;
   readonly #writer: RecordWriter;
+  readonly #templates: Templates;
   readonly #pages = new Map<number, CodePage[]>();
-  /** Runs of other pages that end in a physical page. */
-  readonly #spillers = new Map<number, Run[]>();
-  readonly #instruction = new Instruction();
+  /** By physical page, the instructions that end there and begin in another page. */
+  readonly #spillers = new Map<number, Crossing[]>();
   readonly #bytes = new Uint8Array(32);
+  /** Physical page number of the second page of what is in #bytes. */
+  #secondPage = -1;
   /** Counts how often everything was dropped: records from before are gone. */
   generation = 0;
-  /** Runs of this page have been dropped because their bytes changed. */
+  /** The granule of the last record dropped, unless something has been decoded since. */
+  #droppedGranule = -1;
+  /** Records of this page have been dropped because their bytes changed. */
   onRunsDropped?: (page: CodePage) => void;
   /** Everything has been dropped. */
   onCleared?: () => void;
   #top = ARENA;
 
-  constructor(state: CpuState, decoder: Decoder, source: CodeSource, writer: RecordWriter) {
+  constructor(state: CpuState, decoder: Decoder, source: CodeSource, writer: RecordWriter, templates: Templates) {
     this.#state = state;
     this.#decoder = decoder;
     this.#source = source;
     this.#writer = writer;
+    this.#templates = templates;
   }
 
   /**
@@ -106,7 +78,7 @@ export class CodeCache {
     for (const page of pages) {
       if (page.ripBase === ripBase && page.mode === mode && page.limit === limit) return page;
     }
-    const page = new CodePage(physicalPage, mode, ripBase, limit);
+    const page = new CodePage(physicalPage, mode, ripBase, limit, (created) => this.#writer.enlist(created));
     pages.push(page);
     return page;
   }
@@ -147,7 +119,7 @@ export class CodeCache {
     if (crossing !== undefined) {
       const physical = this.#source.fetchBehind(page, PAGE);
       if (physical < 0) return 0;
-      if (Math.floor(physical / PAGE) === crossing.secondPage) return crossing.first;
+      if (Math.floor(physical / PAGE) === crossing.secondPage) return crossing.record;
       page.crossing.delete(offset);
     }
     return this.#build(page, offset);
@@ -171,23 +143,17 @@ export class CodeCache {
     words[word + 3] = this.#state.fetchContext;
   }
 
-  #codeSize(mode: number): CodeSize {
-    return mode & MODE.code64 ? 64 : mode & MODE.code32 ? 32 : 16;
-  }
-
   /**
    * Decodes one instruction for a single step, with a record of its own and exact flags around it.
    * @returns its record, or 0 as `record` does
    */
   single(page: CodePage, offset: number): number {
-    const length = this.decode(page, offset, this.#instruction);
-    if (length === UNFETCHABLE) return 0;
     const writer = this.#writer;
-    writer.begin(RECORD_ARENA, page, true);
-    if (length > 0) writer.add(this.#instruction, offset, length);
-    else writer.addUndecodable(offset, length);
-    const behind = writer.finish(offset + Math.max(length, 1), undefined);
-    for (let record = RECORD_ARENA + R.RECORD_BYTES; record < behind; record += R.RECORD_BYTES) {
+    writer.begin(RECORD_ARENA, page, 'single');
+    const behind = this.#addFirst(page, offset);
+    if (behind === UNFETCHABLE) return 0;
+    const end = writer.finish(behind);
+    for (let record = RECORD_ARENA + R.RECORD_BYTES; record < end; record += R.RECORD_BYTES) {
       this.#state.i32[(record + R.HANDLER) >> 2] = R.PSEUDO.stop;
     }
     return RECORD_ARENA;
@@ -196,126 +162,243 @@ export class CodeCache {
   /** @returns the length of the instruction, a DecodeError, or UNFETCHABLE */
   decode(page: CodePage, offset: number, instruction: Instruction): number {
     const base = page.physicalPage * PAGE;
-    const codeSize = this.#codeSize(page.mode);
-    const available = page.usable - offset;
-    const length = this.#decoder.decode(this.#state.guestRam, base + offset, available, codeSize, instruction);
+    const codeSize = codeSizeOf(page.mode);
+    const ram = this.#state.guestRam;
+    const length = this.#decoder.decode(ram, base + offset, page.usable - offset, codeSize, instruction);
     if (length !== DecodeError.Incomplete) return length;
-    if (page.usable < PAGE) return BEYOND_LIMIT;
-    const physical = this.#source.fetchBehind(page, PAGE);
-    return physical < 0 ? UNFETCHABLE : this.#decodeAcross(page, offset, physical, instruction);
+    const available = this.#join(page, offset);
+    return available < 0 ? available : orBeyond(this.#decoder.decode(this.#bytes, 0, available, codeSize, instruction));
   }
 
   #build(page: CodePage, start: number): number {
     const ram = this.#state.guestRam;
     const base = page.physicalPage * PAGE;
-    const codeSize = this.#codeSize(page.mode);
+    const { entries, usable, mode } = page;
     const writer = this.#writer;
-    const instruction = this.#instruction;
+    const templates = this.#templates;
     const first = this.#top;
-    writer.begin(first, page);
+    writer.begin(first, page, 'run');
     let offset = start;
-    let secondPage = -1;
-    while (!writer.full) {
-      if (offset >= page.usable || (offset !== start && page.entries[offset] !== 0)) break;
-      let length = this.#decoder.decode(ram, base + offset, page.usable - offset, codeSize, instruction);
-      if (length === DecodeError.Incomplete && page.usable < PAGE) length = BEYOND_LIMIT;
-      if (length === DecodeError.Incomplete) {
-        if (offset !== start) break;
-        const physical = this.#source.fetchBehind(page, PAGE);
-        if (physical < 0) return 0;
-        secondPage = Math.floor(physical / PAGE);
-        length = this.#decodeAcross(page, offset, physical, instruction);
+    do {
+      const template = templates.find(ram, base + offset, usable - offset, mode);
+      if (template === undefined) {
+        if (templates.error !== DecodeError.Incomplete) {
+          writer.addUndecodable(offset, templates.error);
+          offset = Math.min(offset + MAX_LENGTH, PAGE);
+        } else if (offset === start) return this.#buildAcross(page, start);
+        break;
       }
-      const goesOn = length > 0 ? writer.add(instruction, offset, length) : writer.addUndecodable(offset, length);
-      offset += Math.max(length, 1);
-      if (!goesOn || secondPage >= 0) break;
-    }
-    this.#top = writer.finish(offset, secondPage < 0 ? page.entries : undefined);
-    const run: Run = { page, start, end: offset, first, records: writer.records, secondPage, isRest: false };
-    this.#keep(run);
+      const goesOn = writer.add(template, ram, base + offset, offset);
+      offset += template.length;
+      if (!goesOn) break;
+    } while (offset < usable && entries[offset] === 0 && !writer.full);
+    this.#top = writer.finish(offset);
+    this.#mark(page.physicalPage, start, offset);
     return first;
   }
 
-  /** @param physical where the instruction goes on */
-  #decodeAcross(page: CodePage, offset: number, physical: number, instruction: Instruction): number {
+  /** Builds the run of an instruction that is not all in its page. */
+  #buildAcross(page: CodePage, start: number): number {
+    const record = this.#top;
+    this.#writer.begin(record, page, 'crossing');
+    const end = this.#addFirst(page, start);
+    if (end === UNFETCHABLE) return 0;
+    this.#top = this.#writer.finish(end);
+    this.#mark(page.physicalPage, start, PAGE);
+    if (page.usable < PAGE) {
+      page.entries[start] = record;
+      return record;
+    }
+    const crossing: Crossing = { page, start, end, record, secondPage: this.#secondPage };
+    page.crossing.set(start, crossing);
+    const spillers = this.#spillers.get(crossing.secondPage) ?? [];
+    spillers.push(crossing);
+    this.#spillers.set(crossing.secondPage, spillers);
+    this.#mark(crossing.secondPage, 0, crossing.end - PAGE);
+    return record;
+  }
+
+  /** Adds the record of one instruction, wherever it ends. @returns the offset behind it, or UNFETCHABLE */
+  #addFirst(page: CodePage, offset: number): number {
+    const templates = this.#templates;
+    let bytes = this.#state.guestRam;
+    let at = page.physicalPage * PAGE + offset;
+    let template = templates.find(bytes, at, page.usable - offset, page.mode);
+    let { error } = templates;
+    if (template === undefined && error === DecodeError.Incomplete) {
+      const available = this.#join(page, offset);
+      if (available === UNFETCHABLE) return UNFETCHABLE;
+      [bytes, at] = [this.#bytes, 0];
+      template = available < 0 ? undefined : templates.find(bytes, at, available, page.mode);
+      error = available < 0 ? available : orBeyond(templates.error);
+    }
+    if (template !== undefined) this.#writer.add(template, bytes, at, offset);
+    else this.#writer.addUndecodable(offset, error);
+    return offset + (template?.length ?? MAX_LENGTH);
+  }
+
+  /**
+   * Puts the bytes of an instruction that is not all in its page behind each other in #bytes.
+   * @returns how many of them there are; BEYOND_LIMIT when the page is not all code, UNFETCHABLE
+   */
+  #join(page: CodePage, offset: number): number {
+    if (page.usable < PAGE) return BEYOND_LIMIT;
+    const physical = this.#source.fetchBehind(page, PAGE);
+    if (physical < 0) return UNFETCHABLE;
+    this.#secondPage = Math.floor(physical / PAGE);
     const ram = this.#state.guestRam;
     const base = page.physicalPage * PAGE;
     this.#bytes.set(ram.subarray(base + offset, base + PAGE));
     this.#bytes.set(ram.subarray(physical, physical + MAX_LENGTH), PAGE - offset);
-    const available = Math.min(MAX_LENGTH, page.limit + 1 - page.ripBase - offset);
-    const length = this.#decoder.decode(this.#bytes, 0, available, this.#codeSize(page.mode), instruction);
-    return length === DecodeError.Incomplete ? BEYOND_LIMIT : length;
+    return Math.min(MAX_LENGTH, page.limit + 1 - page.ripBase - offset);
   }
 
-  #keep(run: Run): void {
-    const { page } = run;
-    page.runs.push(run);
-    this.#mark(page.physicalPage, run.start, Math.min(run.end, PAGE));
-    if (run.secondPage < 0) return;
-    page.crossing.set(run.start, run);
-    const spillers = this.#spillers.get(run.secondPage) ?? [];
-    spillers.push(run);
-    this.#spillers.set(run.secondPage, spillers);
-    this.#mark(run.secondPage, 0, run.end - PAGE);
-  }
-
+  /** Writes to these bytes of a page are to be looked at. */
   #mark(physicalPage: number, start: number, end: number): void {
     const words = this.#state.u32;
     const word = (CODE_GRANULES >> 2) + physicalPage * 2;
     if (words[word] === 0 && words[word + 1] === 0) this.#source.holdCode(physicalPage);
-    for (let granule = Math.floor(start / GRANULE); granule * GRANULE < end; granule++) {
+    for (let granule = start >> GRANULE_SHIFT; granule << GRANULE_SHIFT < end; granule++) {
       words[word + (granule >> 5)]! |= 1 << (granule & 31);
+    }
+    this.#droppedGranule = -1;
+  }
+
+  /** No records are left of these granules. While a page has any, writes to it take the slow path: so it keeps one. */
+  #unmark(physicalPage: number, start: number, end: number): void {
+    const words = this.#state.u32;
+    const word = (CODE_GRANULES >> 2) + physicalPage * 2;
+    for (let granule = start >> GRANULE_SHIFT; granule << GRANULE_SHIFT < end; granule++) {
+      const at = word + (granule >> 5);
+      const left = words[at]! & ~(1 << (granule & 31));
+      if (left !== 0 || words[at ^ 1] !== 0) words[at] = left;
     }
   }
 
-  /** Bytes of RAM have changed: the records decoded from them will look up their instruction anew. */
+  /** Bytes of RAM have changed: the records decoded from them are dropped. */
   invalidate(physical: number, size: number): void {
+    const words = this.#state.u32;
     const end = physical + size;
     for (let page = Math.floor(physical / PAGE); page * PAGE < end; page++) {
-      const from = Math.max(physical - page * PAGE, 0);
-      const to = Math.min(end - page * PAGE, PAGE);
-      for (const codePage of this.#pages.get(page) ?? []) {
-        const before = codePage.runs;
-        const left = before.flatMap((run) => this.#dropIfHit(run, from, to) ?? []);
-        if (left.length === before.length && left.every((run, index) => run === before[index])) continue;
-        codePage.runs = left;
-        this.onRunsDropped?.(codePage);
-      }
-      const spillers = this.#spillers.get(page);
-      if (spillers)
-        this.#spillers.set(
-          page,
-          spillers.filter((run) => {
-            const isHit = this.#dropIfHit(run, from + PAGE, to + PAGE) !== run;
-            if (isHit) this.onRunsDropped?.(run.page);
-            return !isHit;
-          }),
-        );
+      const word = (CODE_GRANULES >> 2) + page * 2;
+      if (words[word] === 0 && words[word + 1] === 0) continue;
+      this.#invalidateIn(page, Math.max(physical - page * PAGE, 0), Math.min(end - page * PAGE, PAGE));
     }
+  }
+
+  /** Where a second record goes before anything has been decoded again, code is being written: the whole granule goes. */
+  #invalidateIn(page: number, first: number, last: number): void {
+    const granule = page * (PAGE >> GRANULE_SHIFT) + (first >> GRANULE_SHIFT);
+    const isBeingWritten = granule === this.#droppedGranule;
+    const from = isBeingWritten ? first & -GRANULE : first;
+    const to = isBeingWritten ? (last + GRANULE - 1) & -GRANULE : last;
+    const pages = this.#pages.get(page);
+    if (pages !== undefined) {
+      for (const each of pages) {
+        if (!this.#dropRange(each, from, to)) continue;
+        this.#droppedGranule = granule;
+        this.onRunsDropped?.(each);
+      }
+    }
+    const spillers = this.#spillers.get(page);
+    if (spillers !== undefined) {
+      this.#spillers.set(
+        page,
+        spillers.filter((crossing) => !this.#dropCrossing(crossing, from + PAGE, to + PAGE)),
+      );
+    }
+    if (isBeingWritten) this.#unmark(page, from, to);
+  }
+
+  /** @returns whether there was a record that bytes from `from` to `to` are part of */
+  #dropRange(page: CodePage, from: number, to: number): boolean {
+    const { entries } = page;
+    let isHit = false;
+    for (let offset = Math.max(from - REACH + 1, 0); offset < to; offset++) {
+      const record = entries[offset]!;
+      if (record === 0 || offset + this.#extent(record) <= from) continue;
+      this.#drop(page, record);
+      isHit = true;
+    }
+    for (const crossing of page.crossing.values()) {
+      if (this.#dropCrossing(crossing, from, to)) isHit = true;
+    }
+    return isHit;
+  }
+
+  #dropCrossing(crossing: Crossing, from: number, to: number): boolean {
+    const { page, start, end, record } = crossing;
+    if (start >= to || end <= from || page.crossing.get(start) !== crossing) return false;
+    this.#state.i32[(record + R.HANDLER) >> 2] = R.PSEUDO.relookup;
+    page.crossing.delete(start);
+    this.onRunsDropped?.(page);
+    return true;
+  }
+
+  /** Drops a record, and those before it that have left out flags because it, or one behind it, replaces them. */
+  #drop(page: CodePage, dropped: number): void {
+    const words = this.#state.i32;
+    for (let record = dropped; ; record -= R.RECORD_BYTES) {
+      const isOrigin = record !== dropped && this.#writer.leavesFlagsOut(record);
+      words[(record + R.HANDLER) >> 2] = R.PSEUDO.relookup;
+      const offset = this.#offsetIn(page, record);
+      if (page.entries[offset] === record) page.entries[offset] = 0;
+      const isStale = (this.#state.u8[record + R.MARKS]! & R.MARK.staleFlags) !== 0;
+      if (isOrigin || !isStale || this.#isDropped(record - R.RECORD_BYTES)) return;
+    }
+  }
+
+  #isDropped(record: number): boolean {
+    return this.#state.i32[(record + R.HANDLER) >> 2] === R.PSEUDO.relookup;
+  }
+
+  #offsetIn(page: CodePage, record: number): number {
+    return (this.#state.i32[(record + R.RIP) >> 2]! - (page.ripBase | 0)) | 0;
+  }
+
+  /** @returns how many bytes a record was decoded from, or more */
+  #extent(record: number): number {
+    const isFused = (this.#state.u8[record + R.MARKS]! & R.MARK.fused) !== 0;
+    return isFused ? REACH : this.#state.u8[record + R.LENGTH]! || MAX_LENGTH;
   }
 
   /**
-   * Drops the instructions of a run that bytes from `from` to `to` are part of, and those before them: they may leave out flags that they
-   * have seen replaced. A run that is hit again goes altogether: it is being written anew.
-   * @returns what is left of the run, undefined for nothing
+   * Decodes a dropped record anew in its place, and those dropped behind it, as far as the new instructions fit: then its run is whole
+   * again, with all the links to it.
+   * @returns whether it did so with the first
    */
-  #dropIfHit(run: Run, from: number, to: number): Run | undefined {
-    if (run.start >= to || run.end <= from) return run;
-    const words = this.#state.i32;
-    const { entries, crossing, ripBase } = run.page;
-    const offsetOf = (record: number) => (words[(record + R.RIP) >> 2]! - (ripBase | 0)) | 0;
-    if (crossing.get(run.start) === run) crossing.delete(run.start);
-    const behind = run.first + run.records * R.RECORD_BYTES;
-    let record = run.first;
-    do {
-      words[(record + R.HANDLER) >> 2] = R.PSEUDO.relookup;
-      const offset = offsetOf(record);
-      if (entries[offset] === record) entries[offset] = 0;
+  renew(dropped: number): boolean {
+    const page = this.#writer.pageOf(dropped);
+    if (page === undefined || this.#writer.breakpoints.size > 0) return false;
+    const ram = this.#state.guestRam;
+    const base = page.physicalPage * PAGE;
+    const start = this.#offsetIn(page, dropped);
+    let record = dropped;
+    let offset = start;
+    this.#writer.resume(record, page, this.position(record));
+    for (let isDropped = true; isDropped; ) {
+      const template = this.#templates.find(ram, base + offset, page.usable - offset, page.mode);
+      if (template === undefined || page.entries[offset] !== 0 || !this.#fits(template, record)) break;
+      this.#writer.add(template, ram, base + offset, offset);
+      offset += template.length;
       record += R.RECORD_BYTES;
-    } while (record < behind && (run.isRest || run.secondPage >= 0 || offsetOf(record) < to));
-    if (record === behind) return undefined;
-    const records = (behind - record) / R.RECORD_BYTES;
-    return { ...run, start: offsetOf(record), first: record, records, isRest: true };
+      if (template.endsRun) break;
+      isDropped = this.#isDropped(record);
+      if (page.entries[offset] === record) this.#writer.finishBefore(record);
+    }
+    if (record === dropped) return false;
+    this.#mark(page.physicalPage, start, offset);
+    return true;
+  }
+
+  /** @returns whether an instruction can be what a record stands for, without a change to the records around it */
+  #fits({ variant, isBranch, length, endsRun }: Template, record: number): boolean {
+    const bytes = this.#state.u8;
+    const isPlain = (bytes[record + R.MARKS]! & ~R.MARK.staleFlags) === 0;
+    if (!isPlain || variant < 0 || isBranch || length !== bytes[record + R.LENGTH]) return false;
+    const behind = record + R.RECORD_BYTES;
+    const goesOn = behind < this.#top && this.position(behind) === this.position(record) + 1;
+    return goesOn === !endsRun;
   }
 
   /**
@@ -362,4 +445,8 @@ export class CodeCache {
   #isCrossing(record: number): boolean {
     return (this.#state.u8[record + R.MARKS]! & R.MARK.crossing) !== 0;
   }
+}
+
+function orBeyond(length: number): number {
+  return length === DecodeError.Incomplete ? BEYOND_LIMIT : length;
 }

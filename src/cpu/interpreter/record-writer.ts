@@ -1,78 +1,19 @@
-import { FORMS, type Form } from '../decode/forms.ts';
-import { byteRegister, HIGH_BYTE_REGISTERS, Instruction, NO_REGISTER } from '../decode/instruction.ts';
-import { operandWidth } from '../decode/operands.ts';
-import {
-  FLAT_SEGMENT,
-  FS,
-  GPR,
-  GS,
-  MODE,
-  RECORD_ARENA,
-  RECORD_ARENA_BYTES,
-  SEGMENT_BYTES,
-  SEGMENTS,
-  X87_REGISTERS,
-  XMM,
-  ZERO_SLOT,
-} from '../layout.ts';
+import type { Decoder } from '../decode/decoder.ts';
+import { Instruction } from '../decode/instruction.ts';
+import { MODE, RECORD_ARENA, RECORD_ARENA_BYTES } from '../layout.ts';
 import type { CpuState } from '../state.ts';
-import { ALIAS, ALIAS_CHANGES, CANONICAL_FORM } from './aliases.ts';
-import type { CodePage } from './code-cache.ts';
+import type { CodePage } from './code-page.ts';
+import { FACTS } from './form-facts.ts';
 import { type Handlers, TRAIT } from './generate.ts';
 import * as R from './records.ts';
-import { isImmediateShift } from './variants.ts';
+import { codeSizeOf, type Template } from './templates.ts';
 
 const PAGE = 4096;
-const RSP = 4;
 
-/** Which registers a ModRM field names. */
-const REGISTER = { none: 0, general: 1, byte: 2, vector: 3, mmx: 4 } as const;
+/** What is being written: a run, what is executed alone, or an instruction that goes on in the next page, which is a run by itself. */
+export type RunKind = 'run' | 'single' | 'crossing';
 
-/** What the writer has to know of a form, worked out once. */
-class FormFacts {
-  readonly rm: number;
-  readonly reg: number;
-  readonly vvvv: boolean;
-  readonly branch: boolean;
-  /** Control never goes on with the next instruction. */
-  readonly leaves: boolean;
-  readonly conditional: boolean;
-  readonly immediate: Form['operands'][number] | undefined;
-  readonly secondImmediate: boolean;
-  readonly shift: boolean;
-  readonly implicitSegment: boolean;
-  readonly popsToMemory: boolean;
-  /** Its operand is neither read nor written. */
-  readonly hint: boolean;
-  /** Needs CR0.EM and TS clear and CR4.OSFXSR set. */
-  readonly usesSse: boolean;
-
-  constructor(form: Form) {
-    const find = (methods: string) =>
-      form.operands.find(({ method }) => method !== 'fixed' && methods.includes(method));
-    const general = (type: string | undefined) =>
-      type === undefined ? REGISTER.none : type === 'b' ? REGISTER.byte : REGISTER.general;
-    this.rm = find('WU') ? REGISTER.vector : find('QN') ? REGISTER.mmx : general(find('ERZ')?.type);
-    this.reg = find('V') ? REGISTER.vector : find('P') ? REGISTER.mmx : general(find('G')?.type);
-    this.vvvv = find('B') !== undefined;
-    this.branch = find('J') !== undefined;
-    this.conditional = this.branch && form.mnemonic !== 'JMP' && form.mnemonic !== 'CALL';
-    this.leaves = form.endsRun && !this.conditional;
-    this.immediate = form.operands.find(({ method }) => method === 'I' || method === 'sI');
-    this.secondImmediate = form.mnemonic === 'ENTER';
-    this.shift = isImmediateShift(form);
-    this.implicitSegment = form.string || form.mnemonic === 'XLAT';
-    this.hint = form.mnemonic === 'NOP';
-    this.popsToMemory = form.mnemonic === 'POP';
-    const sse = form.feature === 'sse' || form.feature === 'sse2' || form.feature === 'mmx';
-    this.usesSse = sse && (find('VWU') !== undefined || form.mnemonic.endsWith('MXCSR'));
-  }
-}
-
-const FACTS = FORMS.map((form) => new FormFacts(form));
-const ENDS_RUN = Uint8Array.from(FORMS, ({ endsRun }) => Number(endsRun));
-
-/** Writes the records of one run: chooses handlers, fuses pairs, leaves out dead flags, and ends it with stubs. */
+/** Writes the records of one run: fills in templates, fuses pairs, leaves out dead flags, and ends it with stubs. */
 export class RecordWriter {
   /** Instructions executed by TypeScript functions, by the index in their record's TARGET. */
   readonly helpers: Instruction[] = [];
@@ -82,31 +23,37 @@ export class RecordWriter {
   codeBase = 0;
   /** What each record of the arena was decoded as: variant + 1, and in the upper half a fused condition + 1; 0 for none. */
   readonly #decoded = new Int32Array(RECORD_ARENA_BYTES / R.RECORD_BYTES);
-  /** The page of each record of the arena. */
+  /** The number of each record's page. */
+  readonly #pageNumbers = new Int32Array(RECORD_ARENA_BYTES / R.RECORD_BYTES);
   #pages: CodePage[] = [];
-  /** Records written in this run. */
-  records = 0;
 
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #halves: Uint16Array;
   readonly #handlers: Handlers;
+  readonly #decoder: Decoder;
+  readonly #instruction = new Instruction();
   #page!: CodePage;
-  #first = 0;
+  #kind: RunKind = 'run';
+  /** Where the next record goes. */
+  #top = 0;
   #position = 0;
   #leaves = false;
-  #plain = false;
-  #crossing = false;
-  /** Variant of each record; -1 for helpers and fused pairs. */
-  readonly #variants = new Int32Array(2 * R.RUN_LIMIT);
-  readonly #branches: { record: number; target: number }[] = [];
-  #fusable = false;
+  /** Handlers of the last record with a condition fused to it begin here in `fused`; -1 when none can be. */
+  #fusedHandlers = -1;
+  /** A record that has set flags which nothing has looked at yet, and its handler that does not; 0 for none. */
+  #unread = 0;
+  #unreadNoFlags = 0;
+  readonly #branches = new Int32Array(R.RUN_LIMIT);
+  readonly #targets = new Float64Array(R.RUN_LIMIT);
+  #branchCount = 0;
 
-  constructor(state: CpuState, handlers: Handlers) {
+  constructor(state: CpuState, handlers: Handlers, decoder: Decoder) {
     this.#words = state.i32;
     this.#bytes = state.u8;
     this.#halves = new Uint16Array(state.memory.buffer);
     this.#handlers = handlers;
+    this.#decoder = decoder;
   }
 
   get full(): boolean {
@@ -120,7 +67,7 @@ export class RecordWriter {
 
   /** @returns whether the instruction of a record may go on elsewhere than with the next */
   endsRun(record: number): boolean {
-    return ENDS_RUN[this.#halves[(record + R.FORM) >> 1]!] !== 0;
+    return FACTS[this.#halves[(record + R.FORM) >> 1]!]!.endsRun;
   }
 
   forget(): void {
@@ -128,9 +75,14 @@ export class RecordWriter {
     this.#pages = [];
   }
 
+  /** @returns the number that a new page gets */
+  enlist(page: CodePage): number {
+    return this.#pages.push(page) - 1;
+  }
+
   /** @returns the page that a record, which is no stub, was decoded from */
   pageOf(record: number): CodePage | undefined {
-    return this.#pages[(record - RECORD_ARENA) / R.RECORD_BYTES];
+    return this.#pages[this.#pageNumbers[(record - RECORD_ARENA) / R.RECORD_BYTES]!];
   }
 
   /** @returns the variant of a record and the condition of the jump fused to it (-1: none), or undefined for what TypeScript executes */
@@ -139,64 +91,44 @@ export class RecordWriter {
     return decoded === 0 ? undefined : { variant: (decoded & 0xffff) - 1, condition: (decoded >>> 16) - 1 };
   }
 
-  /** @param plain no fusion and no dead flags: every instruction boundary is a record boundary with exact flags */
-  begin(first: number, page: CodePage, plain = false): void {
-    this.#first = first;
-    this.#page = page;
-    this.#plain = plain;
-    this.records = 0;
-    this.#position = 0;
-    this.#leaves = false;
-    this.#fusable = false;
-    this.#branches.length = 0;
+  /** Starts a run. @param first where its records go */
+  begin(first: number, page: CodePage, kind: RunKind): void {
+    this.resume(first, page, 0);
+    this.#kind = kind;
   }
 
-  /** @returns whether the run goes on behind this instruction */
-  add(instruction: Instruction, offset: number, length: number): boolean {
-    if (FACTS[instruction.form]!.hint) instruction.memory = false;
-    const key = instruction.form * 2 + Number(instruction.memory);
-    const form = CANONICAL_FORM[key]!;
-    const facts = FACTS[form]!;
-    const leavesSegment = facts.branch && this.#target(instruction, offset + length) > this.#page.limit;
-    const variant = leavesSegment ? -1 : this.#variantOf(instruction, form, facts, ALIAS_CHANGES[key]!);
-    this.#crossing = offset + length > PAGE;
-    if (this.breakpoints.size > 0 && !this.#plain) this.#breakpoint(offset);
-    if (facts.conditional && this.#fuse(variant, instruction, offset + length)) return true;
-    const record = this.#start(offset, length, form);
-    this.#variants[this.records - 1] = variant;
-    this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES] = variant + 1;
-    if (variant < 0) {
-      this.#words[(record + R.HANDLER) >> 2] = R.PSEUDO.helper;
-      this.#words[(record + R.TARGET) >> 2] = this.helpers.length;
-      this.helpers.push(Object.assign(new Instruction(), instruction));
-      this.#leaves = FORMS[instruction.form]!.endsRun;
-      return !this.#leaves;
-    }
-    this.#registers(record, instruction, facts, ALIAS_CHANGES[key]!);
-    let handler = this.#handlers.general[variant]!;
-    if (instruction.memory || facts.implicitSegment) {
-      const addressing = this.#memoryOperand(record, instruction, offset + length, facts);
-      if (instruction.memory && addressing !== 'general') {
-        const special = this.#handlers[addressing][variant]!;
-        if (special >= 0) handler = special;
-      }
-      this.#fusable = addressing === 'base';
-    } else {
-      this.#fusable = true;
-    }
-    this.#words[(record + R.HANDLER) >> 2] = handler;
-    if (facts.branch) this.#branch(record, instruction, offset + length);
-    else if (facts.immediate) this.#immediate(record, instruction, facts, ALIAS_CHANGES[key]!);
-    this.#leaves = facts.leaves;
-    return !facts.leaves;
+  /** Goes on within a run, at a record with a position. */
+  resume(record: number, page: CodePage, position: number): void {
+    this.#page = page;
+    this.#kind = 'run';
+    this.#top = record;
+    this.#position = position;
+    this.#leaves = false;
+    this.#fusedHandlers = -1;
+    this.#unread = 0;
+    this.#branchCount = 0;
+  }
+
+  /** @param at where in `bytes` the instruction is @param offset where in its page @returns whether the run goes on behind it */
+  add(template: Template, bytes: Uint8Array, at: number, offset: number): boolean {
+    if (this.breakpoints.size > 0 && this.#kind !== 'single') this.#breakpoint(offset);
+    if (template.variant < 0) return this.#addHelper(template, bytes, at, offset);
+    if (template.isBranch) return this.#addBranch(template, bytes, at, offset);
+    const word = this.#addRecord(template, offset);
+    if (template.hasRareOperands) this.#decodeOperands(template, bytes, at, word);
+    else this.#readOperands(template, bytes, at, offset, word);
+    this.#noteFlags(template, word);
+    if (template.isFusable) this.#fusedHandlers = template.variant * 32;
+    this.#leaves = template.endsRun;
+    return !template.endsRun;
   }
 
   /** A place where decoding fails. @param error a DecodeError, which the driver finds in TARGET */
-  addUndecodable(offset: number, error: number): boolean {
-    const record = this.#start(offset, 0, 0);
-    this.#variants[this.records - 1] = -1;
-    this.#words[(record + R.HANDLER) >> 2] = R.PSEUDO.helper;
-    this.#words[(record + R.TARGET) >> 2] = error;
+  addUndecodable(offset: number, error: number): false {
+    const word = this.#start(offset, 0, 0, 0);
+    this.#clear(word);
+    this.#words[word + R.HANDLER / 4] = R.PSEUDO.helper;
+    this.#words[word + R.TARGET / 4] = error;
     this.#leaves = true;
     return false;
   }
@@ -204,197 +136,200 @@ export class RecordWriter {
   /**
    * Ends the run and links its branches.
    * @param offset behind its last byte
-   * @param entries where to enter the records; undefined for a run that must not be found by offset
    * @returns the first free host address behind the run
    */
-  finish(offset: number, entries: Int32Array | undefined): number {
-    if (!this.#plain) this.#leaveOutDeadFlags();
-    if (entries) {
-      for (let i = this.records - 1; i >= 0; i--) {
-        const record = this.#first + i * R.RECORD_BYTES;
-        entries[this.#offsetOf(this.#words[(record + R.RIP) >> 2]!)] = record;
-      }
+  finish(offset: number): number {
+    if (!this.#leaves) this.#stub(this.#top, this.#page.ripBase + offset, this.#position);
+    const { ripBase, entries } = this.#page;
+    for (let i = 0; i < this.#branchCount; i++) {
+      const record = this.#branches[i]!;
+      const target = this.#targets[i]!;
+      const known = this.#isLinkable(target) ? entries[target - ripBase]! : 0;
+      this.#words[(record + R.TARGET) >> 2] = known === 0 ? this.#top : known;
+      if (known === 0) this.#stub(record, target, 0);
+      else this.#words[(record + R.COST) >> 2]! -= this.#halves[(known + R.POSITION) >> 1]!;
     }
-    let top = this.#first + this.records * R.RECORD_BYTES;
-    if (!this.#leaves) {
-      this.#stub(top, top, this.#page.ripBase + offset, this.#position, entries !== undefined);
-      top += R.RECORD_BYTES;
-    }
-    for (const { record, target } of this.#branches) {
-      const inPage = this.#inPage(target);
-      const known = inPage ? this.#page.entries[target - this.#page.ripBase]! : 0;
-      if (known !== 0) {
-        this.#words[(record + R.TARGET) >> 2] = known;
-        this.#words[(record + R.COST) >> 2]! -= this.#halves[(known + R.POSITION) >> 1]!;
-        continue;
-      }
-      this.#words[(record + R.TARGET) >> 2] = top;
-      this.#stub(top, record, target, 0, inPage);
-      top += R.RECORD_BYTES;
-    }
-    return top;
+    return this.#top;
+  }
+
+  /** A run has been written anew up to a record that has stayed: flags that this one replaces are dead. */
+  finishBefore(record: number): void {
+    if (this.#unread === 0) return;
+    const variant = this.#variantOf(record);
+    if (variant >= 0 && this.#handlers.traits[variant] === TRAIT.writesFlags) this.#leaveOutFlags(record);
+  }
+
+  /** @returns whether a record's handler leaves its flags out */
+  leavesFlagsOut(record: number): boolean {
+    const variant = this.#variantOf(record);
+    return variant >= 0 && this.#words[(record + R.HANDLER) >> 2] === this.#handlers.noFlags[variant];
+  }
+
+  #variantOf(record: number): number {
+    return (this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES]! & 0xffff) - 1;
   }
 
   /** @param owner the branch it stands in for, or itself: the end of the run */
-  #stub(at: number, owner: number, target: number, position: number, linkable: boolean): void {
-    const inPage = linkable && this.#inPage(target);
-    this.#words.fill(0, at >> 2, (at + R.RECORD_BYTES) >> 2);
-    this.#words[(at + R.HANDLER) >> 2] = inPage ? R.PSEUDO.link : R.PSEUDO.jump;
-    this.#words[(at + R.BASE) >> 2] = owner;
-    this.#words[(at + R.COST) >> 2] = position;
-    this.#halves[(at + R.POSITION) >> 1] = position;
-    this.#bytes[at + R.MARKS] = R.MARK.stub;
-    this.#set64(at + R.RIP, target);
+  #stub(owner: number, target: number, position: number): void {
+    const at = this.#top;
+    const word = at >> 2;
+    this.#clear(word);
+    this.#words[word + R.HANDLER / 4] = this.#isLinkable(target) ? R.PSEUDO.link : R.PSEUDO.jump;
+    this.#words[word + R.BASE / 4] = owner;
+    this.#words[word + R.COST / 4] = position;
+    this.#words[word + R.POSITION / 4] = position | (R.MARK.stub << 24);
+    this.#words[word + R.FORM / 4] = 0;
+    this.#set64(word + R.RIP / 4, target);
+    this.#top += R.RECORD_BYTES;
   }
 
-  #inPage(rip: number): boolean {
+  #isLinkable(rip: number): boolean {
     return rip >= this.#page.ripBase && rip < this.#page.ripBase + PAGE;
   }
 
-  #offsetOf(low: number): number {
-    return (low - (this.#page.ripBase | 0)) | 0;
+  #set64(word: number, value: number): void {
+    this.#words[word] = value;
+    this.#words[word + 1] = Math.floor(value / 2 ** 32);
   }
 
-  #set64(address: number, value: number): void {
-    this.#words[address >> 2] = value;
-    this.#words[(address >> 2) + 1] = Math.floor(value / 2 ** 32);
+  /** Clears the fields before RIP, and TARGET. */
+  #clear(word: number): void {
+    for (let i = 0; i < R.RIP / 4; i++) this.#words[word + i] = 0;
+    this.#words[word + R.TARGET / 4] = 0;
   }
 
-  #start(offset: number, length: number, form: number): number {
-    const record = this.#first + this.records * R.RECORD_BYTES;
-    this.#words.fill(0, record >> 2, (record + R.RECORD_BYTES) >> 2);
-    this.#set64(record + R.RIP, this.#page.ripBase + offset);
-    this.#halves[(record + R.POSITION) >> 1] = this.#position;
-    this.#halves[(record + R.FORM) >> 1] = form;
-    this.#bytes[record + R.LENGTH] = length;
-    this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES] = 0;
-    this.#pages[(record - RECORD_ARENA) / R.RECORD_BYTES] = this.#page;
-    if (this.#crossing) this.#bytes[record + R.MARKS] = R.MARK.crossing;
-    this.#words[(record + R.COST) >> 2] = this.#position + 1;
-    this.records++;
+  /** Writes the fields of the next record from RIP on, but TARGET. @param last the last word of it @returns the index of its first word */
+  #start(offset: number, length: number, last: number, decoded: number): number {
+    const record = this.#top;
+    const word = record >> 2;
+    const words = this.#words;
+    const marks = offset + length > PAGE ? R.MARK.crossing : 0;
+    words[word + R.COST / 4] = this.#position + 1;
+    words[word + R.POSITION / 4] = this.#position | (length << 16) | (marks << 24);
+    words[word + R.FORM / 4] = last;
+    this.#set64(word + R.RIP / 4, this.#page.ripBase + offset);
+    const number = (record - RECORD_ARENA) / R.RECORD_BYTES;
+    this.#decoded[number] = decoded;
+    this.#pageNumbers[number] = this.#page.number;
+    if (this.#kind === 'run' && this.#page.entries[offset] === 0) this.#page.entries[offset] = record;
+    this.#top = record + R.RECORD_BYTES;
     this.#position++;
-    this.#fusable = false;
-    return record;
+    this.#fusedHandlers = -1;
+    return word;
+  }
+
+  /** @returns the index of the record's first word; what remains to be written is DISPLACEMENT and IMMEDIATE */
+  #addRecord(template: Template, offset: number): number {
+    const last = template.form | (template.addressing << 16) | (template.segment << 24);
+    const word = this.#start(offset, template.length, last, template.variant + 1);
+    const words = this.#words;
+    words[word + R.HANDLER / 4] = template.handler;
+    words[word + R.BASE / 4] = template.base;
+    words[word + R.INDEX / 4] = template.index;
+    words[word + R.SCALE / 4] = template.scale;
+    words[word + R.REG / 4] = template.reg;
+    words[word + R.VVVV / 4] = template.vvvv;
+    words[word + R.TARGET / 4] = 0;
+    return word;
+  }
+
+  #readOperands(template: Template, bytes: Uint8Array, at: number, offset: number, word: number): void {
+    const words = this.#words;
+    const { displacementBytes } = template;
+    const place = at + template.operandsAt;
+    let displacement = template.displacementConstant;
+    if (displacementBytes !== 0) displacement += signedAt(bytes, place, displacementBytes);
+    if (template.isRipRelative) {
+      this.#set64(word + R.DISPLACEMENT / 4, this.#page.ripBase + offset + template.length + displacement);
+    } else {
+      words[word + R.DISPLACEMENT / 4] = displacement;
+      words[word + R.DISPLACEMENT / 4 + 1] = displacement < 0 ? -1 : 0;
+    }
+    const low = template.immediateBytes === 0 ? template.immediateConstant : immediateAt(template, bytes, place);
+    words[word + R.IMMEDIATE / 4] = low & template.immediateMask;
+    let high = 0;
+    if (template.immediateHasHigh)
+      high = template.immediateBytes === 8 ? signedAt(bytes, place + displacementBytes + 4, 4) : low >> 31;
+    words[word + R.IMMEDIATE / 4 + 1] = high;
+  }
+
+  #decodeOperands(template: Template, bytes: Uint8Array, at: number, word: number): void {
+    const instruction = this.#instruction;
+    const words = this.#words;
+    this.#decoder.decode(bytes, at, template.length, codeSizeOf(this.#page.mode), instruction);
+    words[word + R.DISPLACEMENT / 4] = instruction.displacement;
+    words[word + R.DISPLACEMENT / 4 + 1] = instruction.displacementHigh;
+    words[word + R.IMMEDIATE / 4] = instruction.immediate & template.immediateMask;
+    words[word + R.IMMEDIATE / 4 + 1] = 0;
+    words[word + R.TARGET / 4] = instruction.immediate2;
+  }
+
+  #addHelper(template: Template, bytes: Uint8Array, at: number, offset: number): boolean {
+    const word = this.#start(offset, template.length, template.form, 0);
+    this.#clear(word);
+    this.#words[word + R.HANDLER / 4] = R.PSEUDO.helper;
+    this.#words[word + R.TARGET / 4] = this.helpers.length;
+    const instruction = new Instruction();
+    this.#decoder.decode(bytes, at, template.length, codeSizeOf(this.#page.mode), instruction);
+    this.helpers.push(instruction);
+    this.#unread = 0;
+    this.#leaves = FACTS[instruction.form]!.endsRun;
+    return !this.#leaves;
+  }
+
+  #addBranch(template: Template, bytes: Uint8Array, at: number, offset: number): boolean {
+    const nextOffset = offset + template.length;
+    const distance = immediateAt(template, bytes, at + template.operandsAt);
+    const target = this.#target(template, nextOffset, distance);
+    if (target > this.#page.limit) return this.#addHelper(template, bytes, at, offset);
+    if (template.condition >= 0 && nextOffset <= PAGE && this.#fuse(template.condition, target)) return true;
+    const word = this.#addRecord(template, offset);
+    this.#set64(word + R.DISPLACEMENT / 4, 0);
+    this.#set64(word + R.IMMEDIATE / 4, target);
+    this.#noteFlags(template, word);
+    this.#noteBranch(word * 4, target);
+    this.#leaves = template.endsRun;
+    return !template.endsRun;
+  }
+
+  #noteBranch(record: number, target: number): void {
+    this.#branches[this.#branchCount] = record;
+    this.#targets[this.#branchCount++] = target;
+  }
+
+  /** RIP of a direct branch's target: cut to the operand size outside 64-bit mode. */
+  #target(template: Template, nextOffset: number, distance: number): number {
+    const target = this.#page.ripBase + nextOffset + distance;
+    if (this.#page.mode & MODE.code64) return target;
+    return template.isWord ? target & 0xffff : target >>> 0;
   }
 
   #breakpoint(offset: number): void {
     const rip = this.#page.ripBase + offset;
     const linear = this.#page.mode & MODE.code64 ? rip : (rip + this.codeBase) % 2 ** 32;
     if (!this.breakpoints.has(linear)) return;
-    const record = this.#start(offset, 0, 0);
-    this.#variants[this.records - 1] = -1;
+    const word = this.#start(offset, 0, 0, 0);
+    this.#clear(word);
     this.#position--;
-    this.#words[(record + R.HANDLER) >> 2] = R.PSEUDO.breakpoint;
-    this.#bytes[record + R.MARKS] = R.MARK.breakpoint;
-  }
-
-  #variantOf(instruction: Instruction, form: number, facts: FormFacts, changes: number): number {
-    const mode = this.#page.mode;
-    if (facts.usesSse && (mode & MODE.sse) === 0) return -1;
-    const long = (mode & MODE.code64) !== 0;
-    const stackMode = long ? 0 : mode & MODE.stack32 ? 1 : 2;
-    const count = (changes & ALIAS.immediateOne) !== 0 ? 1 : instruction.immediate;
-    const nonzero = facts.shift && (count & (instruction.operandSize === 64 ? 63 : 31)) !== 0;
-    return this.#handlers.table.find(
-      form,
-      instruction.operandSize,
-      instruction.memory,
-      instruction.opcode,
-      instruction.reg,
-      instruction.repeat,
-      addressingOf(instruction, long),
-      stackMode,
-      nonzero,
-    );
-  }
-
-  #registers(record: number, instruction: Instruction, facts: FormFacts, changes: number): void {
-    let { reg, rm } = instruction;
-    if (changes & ALIAS.accumulatorAsRm) rm = 0;
-    if (changes & ALIAS.accumulatorAsReg) reg = 0;
-    if (changes & ALIAS.swap) [reg, rm] = [rm, reg];
-    const { rex } = instruction;
-    if (!instruction.memory) this.#words[(record + R.BASE) >> 2] = slotOf(facts.rm, rm, rex);
-    this.#words[(record + R.REG) >> 2] = slotOf(facts.reg, reg, rex);
-    if (facts.vvvv) this.#words[(record + R.VVVV) >> 2] = GPR + 8 * instruction.vvvv;
-  }
-
-  #memoryOperand(
-    record: number,
-    instruction: Instruction,
-    nextOffset: number,
-    facts: FormFacts,
-  ): 'base' | 'index' | 'general' {
-    const words = this.#words;
-    const long = (this.#page.mode & MODE.code64) !== 0;
-    const kind = addressingOf(instruction, long);
-    const extra = facts.popsToMemory && instruction.base === RSP ? instruction.operandSize / 8 : 0;
-    if (instruction.ripRelative) {
-      this.#set64(record + R.DISPLACEMENT, this.#page.ripBase + nextOffset + instruction.displacement);
-    } else if (extra !== 0) {
-      this.#set64(record + R.DISPLACEMENT, instruction.displacement + extra);
-    } else {
-      words[(record + R.DISPLACEMENT) >> 2] = instruction.displacement;
-      words[(record + R.DISPLACEMENT + 4) >> 2] = instruction.displacementHigh;
-    }
-    let base = GPR + 8 * instruction.base;
-    let index = GPR + 8 * instruction.index;
-    let segment = instruction.segment;
-    if ((long && segment !== FS && segment !== GS) || instruction.form === LEA) segment = FLAT_SEGMENT;
-    if (long && segment !== FLAT_SEGMENT && kind === R.ADDRESSING.bits64 && !facts.implicitSegment) {
-      const address = SEGMENTS + SEGMENT_BYTES * segment;
-      if (base === ZERO_SLOT) [base, segment] = [address, FLAT_SEGMENT];
-      else if (index === ZERO_SLOT) [index, segment] = [address, FLAT_SEGMENT];
-    }
-    words[(record + R.BASE) >> 2] = base;
-    words[(record + R.INDEX) >> 2] = index;
-    words[(record + R.SCALE) >> 2] = instruction.index === NO_REGISTER ? 0 : instruction.scale;
-    this.#bytes[record + R.ADDRESSING_KIND] = kind;
-    this.#bytes[record + R.SEGMENT] = segment;
-    if (kind !== R.ADDRESSING.bits64 || segment !== FLAT_SEGMENT) return 'general';
-    return index === ZERO_SLOT ? 'base' : 'index';
-  }
-
-  #immediate(record: number, instruction: Instruction, facts: FormFacts, changes: number): void {
-    const words = this.#words;
-    const at = (record + R.IMMEDIATE) >> 2;
-    const bits = operandWidth(facts.immediate!, instruction);
-    const value = changes & ALIAS.immediateOne ? 1 : instruction.immediate;
-    words[at] = bits === 8 ? value & 0xff : bits === 16 ? value & 0xffff : value;
-    words[at + 1] = bits === 64 ? instruction.immediateHigh : 0;
-    if (facts.secondImmediate) words[(record + R.TARGET) >> 2] = instruction.immediate2;
-  }
-
-  #branch(record: number, instruction: Instruction, nextOffset: number): void {
-    const target = this.#target(instruction, nextOffset);
-    this.#set64(record + R.IMMEDIATE, target);
-    this.#branches.push({ record, target });
-  }
-
-  /** RIP of a direct branch's target: cut to the operand size outside 64-bit mode. */
-  #target(instruction: Instruction, nextOffset: number): number {
-    const target = this.#page.ripBase + nextOffset + instruction.immediate;
-    if (this.#page.mode & MODE.code64) return target;
-    return instruction.operandSize === 16 ? target & 0xffff : target >>> 0;
+    this.#words[word + R.HANDLER / 4] = R.PSEUDO.breakpoint;
+    this.#bytes[word * 4 + R.MARKS] = R.MARK.breakpoint;
+    this.#unread = 0;
   }
 
   /** Makes one record of a comparison and the conditional jump behind it. */
-  #fuse(variant: number, instruction: Instruction, nextOffset: number): boolean {
-    if (!this.#fusable || this.#plain || this.#crossing || variant < 0) return false;
-    if (this.#handlers.table.variants[variant]!.form.mnemonic !== 'Jcc') return false;
-    const previous = this.#variants[this.records - 1]!;
-    if (previous < 0) return false;
-    const handler = this.#handlers.fused[previous * 32 + (instruction.opcode & 15)]!;
+  #fuse(condition: number, target: number): boolean {
+    if (this.#fusedHandlers < 0 || this.#kind !== 'run') return false;
+    const handler = this.#handlers.fused[this.#fusedHandlers + condition]!;
     if (handler < 0) return false;
-    const record = this.#first + (this.records - 1) * R.RECORD_BYTES;
+    const record = this.#top - R.RECORD_BYTES;
     this.#words[(record + R.HANDLER) >> 2] = handler;
     this.#bytes[record + R.MARKS]! |= R.MARK.fused;
-    this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES]! |= ((instruction.opcode & 15) + 1) << 16;
-    this.#variants[this.records - 1] = -1;
+    this.#decoded[(record - RECORD_ARENA) / R.RECORD_BYTES]! |= (condition + 1) << 16;
     this.#position++;
     this.#words[(record + R.COST) >> 2] = this.#position;
-    this.#branches.push({ record, target: this.#target(instruction, nextOffset) });
-    this.#fusable = false;
+    this.#noteBranch(record, target);
+    this.#fusedHandlers = -1;
+    this.#unread = 0;
     return true;
   }
 
@@ -402,53 +337,38 @@ export class RecordWriter {
    * Flags are dead behind an instruction when one that replaces them all follows, with nothing between (nor it) that reads them or may
    * stop: whoever stops must find them.
    */
-  #leaveOutDeadFlags(): void {
-    const { noFlags, traits } = this.#handlers;
-    let dead = false;
-    for (let i = this.records - 1; i >= 0; i--) {
-      const record = this.#first + i * R.RECORD_BYTES;
-      const variant = this.#variants[i]!;
-      if (variant < 0) {
-        dead = false;
-        continue;
-      }
-      if (dead && noFlags[variant]! >= 0) this.#words[(record + R.HANDLER) >> 2] = noFlags[variant]!;
-      const trait = traits[variant]!;
-      if (trait & (TRAIT.readsFlags | TRAIT.mayStop)) dead = false;
-      else if (trait & TRAIT.writesFlags) dead = true;
+  #noteFlags({ traits, noFlags }: Template, word: number): void {
+    if (traits !== 0) {
+      if (traits === TRAIT.writesFlags && this.#unread !== 0) this.#leaveOutFlags(word * 4);
+      this.#unread = 0;
     }
-    this.#markStaleFlags();
+    if (noFlags < 0 || this.#kind === 'single') return;
+    this.#unread = word * 4;
+    this.#unreadNoFlags = noFlags;
   }
 
-  /** Marks the records behind an instruction that leaves its flags out, up to the one that replaces them. */
-  #markStaleFlags(): void {
-    const { noFlags, traits } = this.#handlers;
-    let stale = false;
-    for (let i = 0; i < this.records; i++) {
-      const record = this.#first + i * R.RECORD_BYTES;
-      if (stale) this.#bytes[record + R.MARKS]! |= R.MARK.staleFlags;
-      const variant = this.#variants[i]!;
-      const leavesOut = variant >= 0 && this.#words[(record + R.HANDLER) >> 2] === noFlags[variant];
-      if (leavesOut) stale = true;
-      else if (variant < 0 || traits[variant]! & TRAIT.writesFlags) stale = false;
+  /** Lets the unread record leave its flags out, and marks the records behind it up to the one that replaces them. */
+  #leaveOutFlags(replacing: number): void {
+    this.#words[(this.#unread + R.HANDLER) >> 2] = this.#unreadNoFlags;
+    for (let record = this.#unread + R.RECORD_BYTES; record <= replacing; record += R.RECORD_BYTES) {
+      this.#bytes[record + R.MARKS]! |= R.MARK.staleFlags;
     }
   }
 }
 
-const LEA = FORMS.find(({ mnemonic }) => mnemonic === 'LEA')!.index;
-
-function slotOf(kind: number, number: number, rex: number): number {
-  if (kind === REGISTER.vector) return XMM + 16 * number;
-  if (kind === REGISTER.mmx) return X87_REGISTERS + 16 * (number & 7);
-  if (kind === REGISTER.byte) {
-    const byte = byteRegister(number, rex);
-    return byte >= HIGH_BYTE_REGISTERS ? GPR + 8 * (byte - HIGH_BYTE_REGISTERS) + 1 : GPR + 8 * byte;
-  }
-  return kind === REGISTER.none ? 0 : GPR + 8 * number;
+/** @param bytes 1, 2 or 4 */
+function signedAt(code: Uint8Array, at: number, bytes: number): number {
+  if (bytes === 1) return (code[at]! << 24) >> 24;
+  const word = code[at]! | (code[at + 1]! << 8);
+  return bytes === 2 ? (word << 16) >> 16 : word | (code[at + 2]! << 16) | (code[at + 3]! << 24);
 }
 
-function addressingOf(instruction: Instruction, long: boolean): number {
-  if (instruction.addressSize === 64) return R.ADDRESSING.bits64;
-  if (instruction.addressSize === 16) return R.ADDRESSING.bits16;
-  return long ? R.ADDRESSING.bits32In64 : R.ADDRESSING.bits32;
+/** The low half of the immediate. @param at where the displacement begins */
+function immediateAt(
+  { displacementBytes, immediateBytes, immediateSigned }: Template,
+  code: Uint8Array,
+  at: number,
+): number {
+  const value = signedAt(code, at + displacementBytes, Math.min(immediateBytes, 4));
+  return immediateSigned || immediateBytes >= 4 ? value : value & ((1 << (8 * immediateBytes)) - 1);
 }

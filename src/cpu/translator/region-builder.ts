@@ -1,6 +1,7 @@
 import { MAX_LENGTH } from '../decode/decoder.ts';
 import { FORMS } from '../decode/forms.ts';
-import type { CodeCache, CodePage } from '../interpreter/code-cache.ts';
+import type { CodeCache } from '../interpreter/code-cache.ts';
+import type { CodePage } from '../interpreter/code-page.ts';
 import { jumpCacheIndex } from '../interpreter/generate.ts';
 import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
@@ -237,7 +238,7 @@ export class RegionBuilder {
     const known = page.entries[offset]!;
     if (known !== 0) return known;
     const crossing = page.crossing.get(offset);
-    if (crossing !== undefined) return crossing.first;
+    if (crossing !== undefined) return crossing.record;
     if (this.#cache.isFull || offset > PAGE - MAX_LENGTH) return 0;
     return this.#cache.record(page, offset);
   }

@@ -1,4 +1,4 @@
-import type { CodePage } from '../interpreter/code-cache.ts';
+import type { CodePage } from '../interpreter/code-page.ts';
 import type { TranslatableProgram } from './programs.ts';
 
 /** One record to translate: an instruction, or a comparison with the conditional jump fused to it. */

@@ -1,5 +1,6 @@
 import { FORMS } from '../decode/forms.ts';
-import type { CodeCache, CodePage } from '../interpreter/code-cache.ts';
+import type { CodeCache } from '../interpreter/code-cache.ts';
+import type { CodePage } from '../interpreter/code-page.ts';
 import type { Handlers } from '../interpreter/generate.ts';
 import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
