@@ -1,7 +1,7 @@
 import { FLAG } from './flags.ts';
 import type { CodeCache } from './interpreter/code-cache.ts';
 import * as R from './interpreter/records.ts';
-import { FIELDS, NO_FETCH_CONTEXT } from './layout.ts';
+import { ATTENTION, FIELDS, NO_FETCH_CONTEXT } from './layout.ts';
 import type { CpuState } from './state.ts';
 import type { SystemUnit } from './system/system-unit.ts';
 import { REGION_REACH } from './translator/region.ts';
@@ -55,7 +55,7 @@ export class Execution {
   run(record: number, ticks: number): number {
     const words = this.#state.i32;
     words[INTERRUPT_PENDING_WORD] = this.#system.interruptBlocked ? 1 : 0;
-    words[ATTENTION_WORD] = 0;
+    words[ATTENTION_WORD] = ATTENTION.none;
     this.#budget = this.instructionCount + ticks;
     this.#mayDeliver = ticks !== NO_TICKS;
     const resumed = words[SYSTEM_FLAGS_WORD]! & FLAG.RF;
@@ -94,18 +94,18 @@ export class Execution {
   attend(record: number, ticks: number): number {
     const words = this.#state.i32;
     const system = this.#system;
-    words[ATTENTION_WORD] = 0;
-    if (!this.#mayDeliver || !this.#state.mode64 || system.stopRequested || !system.eventPending) {
+    const isInterrupt = words[ATTENTION_WORD] === ATTENTION.interrupt;
+    if (!isInterrupt || !this.#mayDeliver || !this.#state.mode64) {
       words[EXIT_REASON_WORD] = R.EXIT.STOP;
       return 0;
     }
     this.#arrive(record, ticks, false);
-    if (!system.takeEvent()) {
+    if (!system.interrupt(system.bus.acknowledgeInterrupt())) {
       words[EXIT_REASON_WORD] = R.EXIT.SHUTDOWN;
       return 0;
     }
     system.noteEvents();
-    if (words[ATTENTION_WORD] !== 0) words[FETCH_CONTEXT_WORD] = NO_FETCH_CONTEXT;
+    if (words[ATTENTION_WORD] !== ATTENTION.none) words[FETCH_CONTEXT_WORD] = NO_FETCH_CONTEXT;
     return 1;
   }
 

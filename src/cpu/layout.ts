@@ -75,7 +75,7 @@ export const FIELDS = {
   /** Where the interpreter was when it called the function of an instruction: ticks left, and the record. */
   calledTicks: { address: CPU_BLOCK + 0x2d0, width: 4 },
   calledRecord: { address: CPU_BLOCK + 0x2d4, width: 4 },
-  /** Nonzero once an instruction under way has made something due at the boundary behind it: the interpreter asks the driver there. */
+  /** What an instruction under way has made due at the boundary behind it: see ATTENTION. */
   attention: { address: CPU_BLOCK + 0x2d8, width: 4 },
   /** Physical page number of the device that the slow path has just found. */
   devicePage: { address: CPU_BLOCK + 0x2dc, width: 4 },
@@ -204,6 +204,9 @@ export const MODE_DECODE_MASK = MODE.code64 | MODE.code32 | MODE.stack32 | MODE.
  * its jump, not found in the jump cache, ends the run.
  */
 export const NO_FETCH_CONTEXT = -2;
+
+/** Values of attention: nothing, an interrupt and nothing else, something that the driver must look at. */
+export const ATTENTION = { none: 0, interrupt: 1, driver: 2 } as const;
 
 /** Values of interruptShadow. */
 export const SHADOW = { none: 0, sti: 1, movSs: 2 } as const;

@@ -79,7 +79,7 @@ export class LapicPriority implements Stateful<LapicPriorityState> {
   take(vector: number): void {
     setVector(this.#state.requests, vector, false);
     setVector(this.#state.inService, vector, true);
-    this.#requested = highestVector(this.#state.requests);
+    this.#requested = highestVector(this.#state.requests, this.#requested);
     this.#serviced = Math.max(this.#serviced, vector);
     this.#update();
   }
@@ -89,7 +89,7 @@ export class LapicPriority implements Stateful<LapicPriorityState> {
     const vector = this.#serviced;
     if (vector < 0) return undefined;
     setVector(this.#state.inService, vector, false);
-    this.#serviced = highestVector(this.#state.inService);
+    this.#serviced = highestVector(this.#state.inService, vector);
     this.#update();
     return hasVector(this.#state.triggerMode, vector) ? vector : undefined;
   }

@@ -15,9 +15,12 @@ export function setVector(register: VectorRegister, vector: number, value: boole
   register[vector >> 5] = (value ? word | bit : word & ~bit) >>> 0;
 }
 
-/** The highest vector set, or -1 when the register is empty. */
-export function highestVector(register: VectorRegister): number {
-  for (let word = 7; word >= 0; word--) {
+/**
+ * The highest vector set, or -1 when the register is empty.
+ * @param limit no vector above it is set
+ */
+export function highestVector(register: VectorRegister, limit = 255): number {
+  for (let word = limit >> 5; word >= 0; word--) {
     const bits = register[word]!;
     if (bits !== 0) return word * 32 + 31 - Math.clz32(bits);
   }

@@ -100,6 +100,13 @@ export class Lapic implements Device<LapicState> {
     return this.#isEnabled && !this.#isX2Apic ? this.#page : undefined;
   }
 
+  /** @returns where an access lies in the xAPIC page, or -1 when not wholly in it */
+  offsetInPage(address: number, width: number): number {
+    const offset = address - this.#page;
+    const isInside = offset >= 0 && offset + width <= R.APIC_PAGE_SIZE;
+    return isInside && this.#isEnabled && !this.#isX2Apic ? offset : -1;
+  }
+
   /** The task-priority class as CR8 shows it, TPR bits 7:4. */
   get taskPriorityClass(): number {
     return this.#priority.taskPriority >> 4;

@@ -1,8 +1,7 @@
 import type { CpuBus } from '../cpu/bus.ts';
-import { type Clock, UnimplementedRegisters, type Width } from '../devices/device.ts';
-import { APIC_PAGE_SIZE } from '../devices/lapic-registers.ts';
+import { type Clock, type Registers, UnimplementedRegisters, type Width } from '../devices/device.ts';
 import type { Chipset } from './chipset.ts';
-import { LAPIC_BASE, type MappedDevice, mappedDevices, mappedLapic } from './memory-map.ts';
+import { type MappedDevice, mappedDevices } from './memory-map.ts';
 import { type PortRange, portMap } from './port-map.ts';
 
 const PORTS = 0x1_0000;
@@ -17,8 +16,6 @@ export class Bus implements CpuBus {
   readonly #rangeOfPort = new Uint8Array(PORTS).fill(NOT_MAPPED);
   readonly #mapped: readonly MappedDevice[];
   readonly #unimplemented: UnimplementedRegisters;
-  /** The local APIC at its page of the moment. */
-  #lapic: MappedDevice;
 
   constructor(clock: Clock, chipset: Chipset) {
     this.#clock = clock;
@@ -26,7 +23,6 @@ export class Bus implements CpuBus {
     this.#ranges = portMap(chipset);
     for (const [index, { first, last }] of this.#ranges.entries()) this.#rangeOfPort.fill(index, first, last + 1);
     this.#mapped = mappedDevices(chipset);
-    this.#lapic = mappedLapic(chipset.lapic, LAPIC_BASE);
     this.#unimplemented = new UnimplementedRegisters('bus', (message) => chipset.onWarning?.(message));
   }
 
@@ -78,10 +74,11 @@ export class Bus implements CpuBus {
 
   /** One byte of device memory, without side effects. */
   peekPhysical(address: number): number {
+    const { lapic } = this.#chipset;
+    const inLapic = lapic.offsetInPage(address, 1);
+    if (inLapic >= 0) return peekByte(lapic, inLapic);
     const device = this.#mappedAt(address, 1);
-    if (device === undefined) return 0xff;
-    const offset = address - device.start;
-    return (device.registers.peek(offset & ~3, 4) >>> ((offset & 3) * 8)) & 0xff;
+    return device === undefined ? 0xff : peekByte(device.registers, address - device.start);
   }
 
   readMsr(index: number): bigint | undefined {
@@ -126,25 +123,33 @@ export class Bus implements CpuBus {
     return ((high << (half * 8)) | low) >>> 0;
   }
 
+  /** The local APIC, which IA32_APIC_BASE moves and guests access most, is not among these. */
   #mappedAt(address: number, width: Width): MappedDevice | undefined {
-    const { lapic } = this.#chipset;
-    const base = lapic.mmioBase;
-    if (base !== undefined && address >= base && address + width <= base + APIC_PAGE_SIZE) {
-      if (base !== this.#lapic.start) this.#lapic = mappedLapic(lapic, base);
-      return this.#lapic;
-    }
     return this.#mapped.find(({ start, size }) => address >= start && address + width <= start + size);
   }
 
   #readMapped(address: number, width: Width): number {
+    const { lapic } = this.#chipset;
+    const inLapic = lapic.offsetInPage(address, width);
+    if (inLapic >= 0) return lapic.read(inLapic, width);
     const device = this.#mappedAt(address, width);
     return device === undefined ? allOnes(width) : device.registers.read(address - device.start, width);
   }
 
   #writeMapped(address: number, width: Width, value: number): void {
+    const { lapic } = this.#chipset;
+    const inLapic = lapic.offsetInPage(address, width);
+    if (inLapic >= 0) {
+      lapic.write(inLapic, width, value);
+      return;
+    }
     const device = this.#mappedAt(address, width);
     device?.registers.write(address - device.start, width, value);
   }
+}
+
+function peekByte(registers: Registers, offset: number): number {
+  return (registers.peek(offset & ~3, 4) >>> ((offset & 3) * 8)) & 0xff;
 }
 
 function allOnes(width: Width): number {

@@ -44,11 +44,6 @@ export interface MappedDevice {
   readonly registers: Registers;
 }
 
-/** @param start where IA32_APIC_BASE has put the page of registers */
-export function mappedLapic(lapic: Registers, start: number): MappedDevice {
-  return { name: 'local APIC', start, size: APIC_PAGE_SIZE, registers: lapic };
-}
-
 /** The devices at fixed physical addresses. The local APIC is not among them: IA32_APIC_BASE moves it. */
 export function mappedDevices(devices: { ioapic: IoApic }): readonly MappedDevice[] {
   return [{ name: 'I/O APIC', start: IOAPIC_BASE, size: IOAPIC_SIZE, registers: devices.ioapic }];

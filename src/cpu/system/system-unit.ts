@@ -4,7 +4,7 @@ import { type CpuBus, GuestException } from '../bus.ts';
 import { FORMS } from '../decode/forms.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { FLAG } from '../flags.ts';
-import { FIELDS, MODE, SHADOW } from '../layout.ts';
+import { ATTENTION, FIELDS, MODE, SHADOW } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { DebugRegisters, Dr6, Dr7 } from './debug-registers.ts';
 import { EventDelivery, type EventSource } from './events.ts';
@@ -249,8 +249,9 @@ export class SystemUnit {
     const waits = this.bus.pendingInterrupt();
     const isEnabled = (words[SYSTEM_FLAGS_WORD]! & FLAG.IF) !== 0;
     words[INTERRUPT_PENDING_WORD] = waits && !isEnabled ? 1 : 0;
-    const isDue = (waits && isEnabled) || this.stopRequested || this.state.nmiPending !== 0;
-    if (isDue || this.state.pendingDebug !== 0) words[ATTENTION_WORD] = 1;
+    const isForDriver = this.stopRequested || (this.state.nmiPending | this.state.pendingDebug) !== 0;
+    if (isForDriver) words[ATTENTION_WORD] = ATTENTION.driver;
+    else words[ATTENTION_WORD] = waits && isEnabled ? ATTENTION.interrupt : ATTENTION.none;
   }
 
   /**
