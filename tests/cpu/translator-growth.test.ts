@@ -47,7 +47,10 @@ const PARTS: readonly [place: number, text: string][] = [
      chosen: syscall
      add r8, rax
      rol r8, 3
-     jmp again`,
+     test r15, r15
+     jne never
+     jmp again
+     never: ud2`,
   ],
 ];
 

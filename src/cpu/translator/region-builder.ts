@@ -55,21 +55,27 @@ export class RegionBuilder {
   readonly #writer: RecordWriter;
   readonly #programs: Programs;
   readonly #limit: number;
+  readonly #followsAll: boolean;
   readonly #peek: (linear: bigint) => bigint | undefined;
   readonly #observed = new Map<number, Set<bigint>>();
   readonly #pages = new Set<CodePage>();
   #mode = 0;
 
-  /** @param peek reads 64 bits of memory without side effects; undefined where nothing is mapped */
+  /**
+   * @param followsAll whether branches are followed that have never been taken
+   * @param peek reads 64 bits of memory without side effects; undefined where nothing is mapped
+   */
   constructor(
     state: CpuState,
     cache: CodeCache,
     writer: RecordWriter,
     programs: Programs,
     limit: number,
+    followsAll: boolean,
     peek: (linear: bigint) => bigint | undefined,
   ) {
     this.#peek = peek;
+    this.#followsAll = followsAll;
     this.#state = state;
     this.#cache = cache;
     this.#writer = writer;
@@ -120,7 +126,8 @@ export class RegionBuilder {
         lead(step.taken);
         lead(step.site);
         const { next } = step;
-        if (next !== 0 && (step.taken !== 0 || next !== record + R.RECORD_BYTES || steps.has(next))) leaders.add(next);
+        const isStraight = step.instruction.translatable.ending === 'next' && next === record + R.RECORD_BYTES;
+        if (next !== 0 && (!isStraight || steps.has(next))) leaders.add(next);
         record = next;
       }
     }
@@ -200,8 +207,11 @@ export class RegionBuilder {
     return this.#state.u8[record + R.MARKS]! & R.MARK.stub ? this.#findField(page, record + R.RIP) : record;
   }
 
+  /** Where a branch goes; 0 when it has never been taken, if that matters. */
   #target(page: CodePage, record: number): number {
-    return this.#findField(page, this.#state.i32[(record + R.TARGET) >> 2]! + R.RIP);
+    const target = this.#state.i32[(record + R.TARGET) >> 2]!;
+    const isUnlinked = this.#state.i32[(target + R.HANDLER) >> 2] === R.PSEUDO.link;
+    return isUnlinked && !this.#followsAll ? 0 : this.#findField(page, target + R.RIP);
   }
 
   /** @param field with a RIP */
@@ -271,7 +281,7 @@ class BlockCutter {
       let last = this.#steps.get(record)!;
       for (;;) {
         instructions.push(last.instruction);
-        const goesOn = last.taken === 0 && last.instruction.translatable.ending === 'next';
+        const goesOn = last.instruction.translatable.ending === 'next';
         const following = goesOn && !this.#leaders.has(last.next) ? this.#steps.get(last.next) : undefined;
         if (following === undefined) break;
         record = last.next;

@@ -140,7 +140,9 @@ export class Translator {
     this.#spans = spans;
     this.#sites = new ExitSites(state);
     this.#pageOf = (record) => writer.pageOf(record);
-    this.#builder = new RegionBuilder(state, cache, writer, new Programs(handlers.table), options.regionLimit, peek);
+    const programs = new Programs(handlers.table);
+    const { regionLimit } = options;
+    this.#builder = new RegionBuilder(state, cache, writer, programs, regionLimit, this.isEager, peek);
     this.#exports = exports;
     this.#table = exports.table as WebAssembly.Table;
     this.#firstSlot = handlers.firstRegionSlot;
