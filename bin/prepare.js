@@ -48,29 +48,42 @@ async function buildDist() {
   const sources = Math.max(newestBelow(join(root, 'src')), modifiedAt(join(root, 'package-lock.json')));
   if (modifiedAt(stamp) >= sources) return;
   const { build } = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href);
-  const { metafile } = await build({
+  const options = {
     absWorkingDir: root,
     metafile: true,
-    entryPoints: {
-      index: 'src/index.ts',
-      cli: 'src/cli/main.ts',
-      report: 'src/cli/report.ts',
-      interpreter: 'src/cpu/interpreter/stored.ts',
-    },
     outdir: 'dist',
     bundle: true,
-    splitting: true,
-    format: 'esm',
     platform: 'node',
     target: 'node20',
     external: ['chalk', 'commander'],
     // TypeScript, bundled, need not be searched for exports at every start; it is not to look for the files of a Node host.
     define: { 'process.browser': 'true' },
     minifyWhitespace: true,
-    sourcemap: true,
     logLevel: 'error',
+  };
+  const modules = build({
+    ...options,
+    entryPoints: {
+      index: 'src/index.ts',
+      cli: 'src/cli/main.ts',
+      report: 'src/cli/report.ts',
+      interpreter: 'src/cpu/interpreter/stored.ts',
+    },
+    splitting: true,
+    format: 'esm',
+    sourcemap: true,
   });
-  removeOutdated(new Set(Object.keys(metafile.outputs)));
+  // The compiler once more, as a script whose value is its exports: src/cli/compiler.ts says why.
+  const script = build({
+    ...options,
+    entryPoints: { compiler: 'src/compiler/compile.ts' },
+    format: 'iife',
+    globalName: 'compiler',
+    banner: { js: '(() => {' },
+    footer: { js: 'return compiler;})()' },
+  });
+  const outputs = (await Promise.all([modules, script])).flatMap(({ metafile }) => Object.keys(metafile.outputs));
+  removeOutdated(new Set(outputs));
   const { storeInterpreter } = await import(pathToFileURL(join(root, 'dist/interpreter.js')).href);
   writeFileSync(join(root, 'dist/interpreter.bin'), storeInterpreter());
   mkdirSync(dirname(stamp), { recursive: true });

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheKey } from '../compiler/cache-key.ts';
 import { packArchive } from './archive.ts';
-import { CommandError, fileError } from './failure.ts';
+import { loadCompiler } from './compiler.ts';
+import { CommandError } from './failure.ts';
 import { processorSeconds } from './process-time.ts';
+import { replaceFile } from './replace-file.ts';
 import { withCheapTierUp } from './tier-up.ts';
 
 /** One thing that is compiled: its file below images/, and where its source begins. */
@@ -60,8 +62,8 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     const image = fresh ? readFileSync(path) : await compileTarget(target, host);
     const seconds = fresh ? 0 : processorSeconds() - begun;
     if (!fresh) {
-      replaceFile(path, image);
-      replaceFile(`${path}.key`, key);
+      replaceFile('image', path, image);
+      replaceFile('image', `${path}.key`, key);
     }
     built.push({ ...target, image, compiled: !fresh, seconds });
   }
@@ -70,7 +72,7 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
   const initramfs = packArchive(entries);
   const initramfsPath = join(root, 'images', INITRAMFS_FILE);
   const packs = !existsSync(initramfsPath) || programs.some(({ compiled }) => compiled);
-  if (packs) replaceFile(initramfsPath, initramfs);
+  if (packs) replaceFile('image', initramfsPath, initramfs);
   return {
     kernel: built[0]!.image,
     initramfs,
@@ -80,18 +82,6 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
       { file: INITRAMFS_FILE, bytes: initramfs.length, compiled: packs, seconds: 0 },
     ],
   };
-}
-
-/** Other processes that build at the same time see the old file or the new one, never a part. @throws CommandError */
-function replaceFile(path: string, data: Uint8Array | string): void {
-  const partial = `${path}.${process.pid}.partial`;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(partial, data);
-    renameSync(partial, path);
-  } catch (error) {
-    throw fileError('image', path, error, 'write');
-  }
 }
 
 /** The kernel first, then each module directly in src/user, then the main module of each server. */
@@ -140,8 +130,9 @@ async function compileTarget(
   target: Target,
   host: { readFile(path: string): string | undefined },
 ): Promise<Uint8Array> {
-  const { compile, formatDiagnostic } = await import('../compiler/compile.ts');
+  const { compile, formatDiagnostic, keepBytecode } = await loadCompiler();
   const { image, diagnostics } = withCheapTierUp(() => compile({ entry: target.entry, kind: target.kind, host }));
+  keepBytecode();
   if (image !== null) return image;
   throw new CommandError(`${target.entry} does not compile:\n\n${diagnostics.map(formatDiagnostic).join('\n')}`);
 }

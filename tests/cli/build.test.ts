@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -21,6 +21,15 @@ const build = async (...options: string[]): Promise<Target[]> => {
   return JSON.parse(stdout);
 };
 
+/** A copy of the package that may be changed. */
+function copyOfPackage(): string {
+  const copy = mkdtempSync(join(tmpdir(), 'verdigris-build-'));
+  for (const name of ['bin', 'dist', 'src', 'images', 'package.json'])
+    cpSync(resolve(root, name), join(copy, name), { recursive: true });
+  symlinkSync(resolve(root, 'node_modules'), join(copy, 'node_modules'));
+  return copy;
+}
+
 describe('build', () => {
   it('leaves the kernel, its programs, its servers and an initramfs with all of them in images/', async () => {
     const targets = await build();
@@ -38,10 +47,7 @@ describe('build', () => {
 
   it('compiles what a changed source reaches, and nothing else', async () => {
     await build();
-    const copy = mkdtempSync(join(tmpdir(), 'verdigris-build-'));
-    for (const name of ['bin', 'dist', 'src', 'images', 'package.json'])
-      cpSync(resolve(root, name), join(copy, name), { recursive: true });
-    symlinkSync(resolve(root, 'node_modules'), join(copy, 'node_modules'));
+    const copy = copyOfPackage();
     const compiledNow = async (): Promise<string[]> => {
       const { stdout, stderr } = await verdigris(['build', '--json'], '', join(copy, 'bin/verdigris.js'));
       expect(stderr).toBe('');
@@ -57,5 +63,30 @@ describe('build', () => {
   it('compiles nothing that has not changed', async () => {
     await build();
     expect((await build()).filter(({ compiled }) => compiled)).toEqual([]);
+  });
+
+  it('keeps the bytecode of the compiler, and renews it when it belongs to another compiler', async () => {
+    await build();
+    const copy = copyOfPackage();
+    const bytecode = join(copy, 'dist/compiler.js.bytecode');
+    const image = join(copy, 'images/bin/hello');
+    const compileHello = async (): Promise<Buffer> => {
+      rmSync(image);
+      const { stderr, status } = await verdigris(['build'], '', join(copy, 'bin/verdigris.js'));
+      expect([status, stderr]).toEqual([0, '']);
+      return readFileSync(bytecode);
+    };
+    rmSync(bytecode, { force: true });
+    const expected = readFileSync(image);
+    const kept = await compileHello();
+    expect(kept.length).toBeGreaterThan(100_000);
+    expect(readFileSync(image)).toEqual(expected);
+    expect((await compileHello()).equals(kept)).toBe(true);
+    for (const damaged of [Buffer.from(kept).fill(0, 0, 1), kept.subarray(0, kept.length / 2)]) {
+      writeFileSync(bytecode, damaged);
+      expect((await compileHello()).length).toBeGreaterThan(100_000);
+      expect(readFileSync(image)).toEqual(expected);
+    }
+    rmSync(copy, { recursive: true });
   });
 });

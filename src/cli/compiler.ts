@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Script } from 'node:vm';
+import { replaceFile } from './replace-file.ts';
+
+type Compiler = Pick<typeof import('../compiler/compile.ts'), 'compile' | 'formatDiagnostic'>;
+
+export interface LoadedCompiler extends Compiler {
+  /** Keeps the bytecode of what has run of the compiler for later processes, unless that is done. */
+  keepBytecode(): void;
+}
+
+/**
+ * The compiler, TypeScript's checker included. The build leaves it as a script beside the program, since V8 lets the
+ * bytecode of scripts be kept, not of modules: parsing them takes a tenth of a compile. From the sources it is imported.
+ */
+export async function loadCompiler(): Promise<LoadedCompiler> {
+  const file = fileURLToPath(new URL('compiler.js', import.meta.url));
+  if (existsSync(file)) return loadScript(file);
+  return { ...(await import('../compiler/compile.ts')), keepBytecode: () => {} };
+}
+
+function loadScript(file: string): LoadedCompiler {
+  const source = readFileSync(file, 'utf8');
+  const stored = new StoredBytecode(`${file}.bytecode`, source);
+  const cachedData = stored.read();
+  const script = new Script(source, { filename: file, ...(cachedData && { cachedData }) });
+  let kept = cachedData !== undefined && script.cachedDataRejected === false;
+  const { compile, formatDiagnostic } = script.runInThisContext() as Compiler;
+  const keepBytecode = (): void => {
+    if (!kept) stored.write(script.createCachedData());
+    kept = true;
+  };
+  return { compile, formatDiagnostic, keepBytecode };
+}
+
+/** A file with the hash of a script and V8's bytecode for it; V8 itself only compares its own version, flags and the length. */
+class StoredBytecode {
+  readonly #path: string;
+  readonly #hash: Buffer;
+
+  constructor(path: string, source: string) {
+    this.#path = path;
+    this.#hash = createHash('sha1').update(source).digest();
+  }
+
+  /** undefined when there is none for this script */
+  read(): Buffer | undefined {
+    if (!existsSync(this.#path)) return undefined;
+    const stored = readFileSync(this.#path);
+    const { length } = this.#hash;
+    return stored.subarray(0, length).equals(this.#hash) ? stored.subarray(length) : undefined;
+  }
+
+  /** Where the package's folder cannot be written, every process does without. */
+  write(bytecode: Buffer): void {
+    try {
+      replaceFile('bytecode', this.#path, Buffer.concat([this.#hash, bytecode]));
+    } catch {}
+  }
+}
