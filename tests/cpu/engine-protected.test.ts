@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Cpu } from '../../src/cpu/cpu.ts';
+import { ENGINE } from '../engine.ts';
 import { emptyBus } from './long-mode.ts';
 
 const HLT = 0xf4;
 
 /** A processor in flat 32-bit protected mode without paging, as boot protocols hand over, but with the given limits. */
 function protectedCpu(code: readonly number[], { codeLimit = 0xffffffff, dataLimit = 0xffffffff } = {}): Cpu {
-  const cpu = new Cpu({ memoryBytes: 1 << 20, bus: emptyBus });
+  const cpu = new Cpu({ ...ENGINE, memoryBytes: 1 << 20, bus: emptyBus });
   const { state } = cpu;
   state.set64('cr0', 0x11n);
   state.set64('cr4', 0x200n);

@@ -3,6 +3,7 @@ import { Cpu } from '../../src/cpu/cpu.ts';
 import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
 import { formatResult, parseCase } from '../../src/debugger/cases/case.ts';
 import { CaseMachine } from '../../src/debugger/cases/case-machine.ts';
+import { ENGINE } from '../engine.ts';
 
 const UNDEFINED = 6;
 
@@ -36,7 +37,7 @@ const FEATURES: readonly (readonly [name: string, code: string, leaf: number, re
 ];
 
 const machines = {
-  interpreter: new CaseMachine((options) => new Cpu(options)),
+  interpreter: new CaseMachine((options) => new Cpu({ ...ENGINE, ...options })),
   'BigInt oracle': new CaseMachine((options) => new OracleProcessor(options)),
 };
 

@@ -1,5 +1,6 @@
 import type { CpuBus } from '../../src/cpu/bus.ts';
 import { Cpu, type CpuOptions } from '../../src/cpu/cpu.ts';
+import { ENGINE } from '../engine.ts';
 
 export const CODE = 0x10000;
 export const DATA = 0x200000;
@@ -27,7 +28,7 @@ export function longModeCpu(
   memoryBytes = 8 << 20,
   options: Pick<CpuOptions, 'engine' | 'translator'> = {},
 ): Cpu {
-  const cpu = new Cpu({ memoryBytes, bus, ...options });
+  const cpu = new Cpu({ memoryBytes, bus, ...ENGINE, ...options });
   enterLongMode(cpu, code);
   return cpu;
 }

@@ -4,6 +4,7 @@ import { Cpu } from '../../src/cpu/cpu.ts';
 import { LDTR, TR } from '../../src/cpu/layout.ts';
 import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
 import type { CpuState } from '../../src/cpu/state.ts';
+import { ENGINE } from '../engine.ts';
 import { Random } from '../oracle/native-random.ts';
 import { emptyBus } from './long-mode.ts';
 
@@ -202,7 +203,7 @@ describe('random bytes', () => {
       const initial = initialRam(mode.efer !== 0n);
       const patient = new PatientBus();
       const options = { memoryBytes: RAM, bus: patient.bus };
-      const processors = [new Cpu(options), new OracleProcessor(options)];
+      const processors = [new Cpu({ ...ENGINE, ...options }), new OracleProcessor(options)];
       patient.onTooMany = () => {
         for (const processor of processors) processor.requestStop();
       };

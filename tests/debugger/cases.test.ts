@@ -3,8 +3,9 @@ import { Cpu } from '../../src/cpu/cpu.ts';
 import { CaseError, formatResult, parseCase } from '../../src/debugger/cases/case.ts';
 import { CaseMachine } from '../../src/debugger/cases/case-machine.ts';
 import { caseReport, disassembly } from '../../src/debugger/cases/report.ts';
+import { ENGINE } from '../engine.ts';
 
-const machine = new CaseMachine((options) => new Cpu(options));
+const machine = new CaseMachine((options) => new Cpu({ ...ENGINE, ...options }));
 
 /** The answer to a case given as one line. */
 function answer(line: string): string {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { boot, type Machine, MachineError, type MachineOptions, serial } from '../../src/index.ts';
+import { ENGINE } from '../engine.ts';
 import { concatenate, elfImage, multibootHeader, pvhImage } from './image-builder.ts';
 
 const MOV_DX_COM1 = [0x66, 0xba, 0xf8, 0x03];
@@ -18,7 +19,7 @@ const out8 = (port: number, value: number) => [0xb0, value, 0xe6, port];
 const POWER_OFF = [0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef];
 
 const guest = (code: number[], options: MachineOptions = {}): Promise<Machine> =>
-  boot(pvhImage(new Uint8Array(code)), { memory: '4M', ...options });
+  boot(pvhImage(new Uint8Array(code)), { memory: '4M', ...ENGINE, ...options });
 
 describe('a guest of a few bytes', () => {
   it('prints on the serial port and leaves through port 0xf4', async () => {
@@ -63,7 +64,7 @@ describe('a guest of a few bytes', () => {
       entry: 0x10_000c,
       segments: [{ physicalAddress: 0x10_0000, data: concatenate(multibootHeader(0), code) }],
     });
-    const multiboot = await boot(image, { memory: '4M', commandLine: 'a b', imageName: 'k.elf' });
+    const multiboot = await boot(image, { ...ENGINE, memory: '4M', commandLine: 'a b', imageName: 'k.elf' });
     await multiboot.run();
     expect(multiboot.serial.text).toBe('k.elf a b');
   });

@@ -4,6 +4,7 @@ import { ByteReader } from '../../src/machine/boot/byte-reader.ts';
 import type { BootModule } from '../../src/machine/boot/kernel-entry.ts';
 import { loadImage } from '../../src/machine/boot/load-image.ts';
 import { memoryMap } from '../../src/machine/memory-map.ts';
+import { ENGINE } from '../engine.ts';
 
 const RAM = 16 * 2 ** 20;
 const KERNEL = 0x10_0000;
@@ -74,7 +75,7 @@ describe('a Linux bzImage', () => {
     const print = [
       0x8b, 0xb6, 0x28, 0x02, 0, 0, 0x66, 0xba, 0xf8, 0x03, 0xac, 0x84, 0xc0, 0x74, 0x03, 0xee, 0xeb, 0xf8, 0xfa, 0xf4,
     ];
-    const machine = await boot(bzImage(print), { memory: '16M', commandLine: 'root=/dev/ram' });
+    const machine = await boot(bzImage(print), { ...ENGINE, memory: '16M', commandLine: 'root=/dev/ram' });
     expect(await machine.run()).toEqual({ reason: 'halted' });
     expect(machine.serial.text).toBe('root=/dev/ram');
   });

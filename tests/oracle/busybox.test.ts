@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { boot, serial } from '../../src/index.ts';
+import { ENGINE } from '../engine.ts';
 import { kernelImage } from '../system/images.ts';
 import { busybox, busyboxRoot, installApplets } from './busybox.ts';
 import { nativeHost, needed } from './tools.ts';
@@ -44,7 +45,11 @@ describe.skipIf(!runs)(host.title(package_.title('BusyBox on our kernel')), () =
       '%s',
       { timeout: 120_000 },
       async (script) => {
-        const machine = await boot(kernelImage(), { initrd: root, commandLine: `init=/bin/sh /run.sh ${script}` });
+        const machine = await boot(kernelImage(), {
+          ...ENGINE,
+          initrd: root,
+          commandLine: `init=/bin/sh /run.sh ${script}`,
+        });
         const stop = machine.runSync({ maxInstructions: LIMIT });
         const text = machine.serial.text.replaceAll('\r', '');
         const output = text.slice(text.indexOf('BOOTOK\n') + 'BOOTOK\n'.length, text.lastIndexOf('[KERNEL]'));
@@ -61,7 +66,7 @@ describe.skipIf(!runs)(host.title(package_.title('BusyBox on our kernel')), () =
 
     /** Boots a shell; `type` waits for a text, and `start` until what was typed has had time to begin. */
     async function shell() {
-      const machine = await boot(kernelImage(), { initrd: root, commandLine: 'init=/bin/sh -i' });
+      const machine = await boot(kernelImage(), { ...ENGINE, initrd: root, commandLine: 'init=/bin/sh -i' });
       const run = async (until: string | undefined, instructions: number) => {
         const before = machine.serial.text.length;
         const limits = { maxInstructions: machine.instructions + instructions };

@@ -6,6 +6,7 @@ import { Instruction } from '../../src/cpu/decode/instruction.ts';
 import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
 import { formatResult, parseCase } from '../../src/debugger/cases/case.ts';
 import { CaseMachine, type CaseProcessorFactory } from '../../src/debugger/cases/case-machine.ts';
+import { ENGINE } from '../engine.ts';
 import { difference, reproduction } from './native-compare.ts';
 import { CaseGenerator, exercisedForms, type GeneratedCase } from './native-generator.ts';
 import { NativeOracle } from './native-process.ts';
@@ -79,7 +80,7 @@ function onCaseMachine(factory: CaseProcessorFactory): Judge {
   };
 }
 
-const interpreter = onCaseMachine((options) => new Cpu(options));
+const interpreter = onCaseMachine((options) => new Cpu({ ...ENGINE, ...options }));
 const bigints = onCaseMachine((options) => new OracleProcessor(options));
 
 function casesOf(chosen: readonly Form[], count = CASES): GeneratedCase[] {

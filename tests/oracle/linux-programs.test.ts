@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { ENGINE } from '../engine.ts';
 import { kernelImage } from '../system/images.ts';
 import { compileGo, compileRust, compileStatic, onLinux, onVerdigris } from './linux-program.ts';
 import { nativeHost, type ToolName, tool } from './tools.ts';
@@ -35,9 +36,15 @@ const PROGRAMS = [
 /** Those that are also linked as programs that can be loaded anywhere. */
 const POSITION_INDEPENDENT = ['hello', 'exec-arguments', 'threads'];
 
+/** With everything translated, each library's programs are for one size of regions: both lead through the same kernel. */
+const IN_TINY_REGIONS = ENGINE.translator?.regionLimit === 1;
+const COMPILERS = (['musl-gcc', 'gcc'] as const satisfies readonly ToolName[]).filter(
+  (compiler) => ENGINE.engine === undefined || (compiler === 'musl-gcc') === IN_TINY_REGIONS,
+);
+
 const host = nativeHost();
 
-for (const compiler of ['musl-gcc', 'gcc'] as const satisfies readonly ToolName[]) {
+for (const compiler of COMPILERS) {
   const present = tool(compiler);
   const title = present.present ? host.title(`unmodified static programs of ${compiler}`) : present.title(compiler);
   describe.skipIf(!present.present || !host.present)(`${title} do on our kernel what they do on Linux`, () => {

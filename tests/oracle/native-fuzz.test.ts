@@ -3,6 +3,7 @@ import { Cpu } from '../../src/cpu/cpu.ts';
 import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
 import { formatResult, parseCase } from '../../src/debugger/cases/case.ts';
 import { CaseMachine, type CaseProcessorFactory } from '../../src/debugger/cases/case-machine.ts';
+import { ENGINE } from '../engine.ts';
 import { ByteCaseGenerator } from './native-bytes.ts';
 import { difference, reproduction } from './native-compare.ts';
 import { NativeOracle } from './native-process.ts';
@@ -17,7 +18,7 @@ const host = nativeHost();
 const available = gcc.present && host.present;
 
 const PROCESSORS: readonly (readonly [string, CaseProcessorFactory])[] = [
-  ['the interpreter', (options) => new Cpu(options)],
+  ['the interpreter', (options) => new Cpu({ ...ENGINE, ...options })],
   ['the evaluation on bigints', (options) => new OracleProcessor(options)],
 ];
 

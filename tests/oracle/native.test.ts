@@ -3,6 +3,7 @@ import { Cpu } from '../../src/cpu/cpu.ts';
 import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
 import { formatResult, parseCase } from '../../src/debugger/cases/case.ts';
 import { CaseMachine } from '../../src/debugger/cases/case-machine.ts';
+import { ENGINE } from '../engine.ts';
 import { difference, reproduction } from './native-compare.ts';
 import {
   CaseGenerator,
@@ -68,7 +69,7 @@ function answers(machine: CaseMachine, cases: readonly GeneratedCase[]): string[
 }
 
 const title = `the interpreter does the same: ${BATCH} cases of seed $seed in $codeSize-bit code, $segments segments`;
-const interpreter = new CaseMachine((options) => new Cpu(options));
+const interpreter = new CaseMachine((options) => new Cpu({ ...ENGINE, ...options }));
 
 describe.skipIf(!available)(gcc.title(host.title("instructions on the host's processor")), () => {
   const native = available ? new NativeOracle() : undefined;

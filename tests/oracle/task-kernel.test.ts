@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine } from '../../src/machine/machine.ts';
+import { ENGINE } from '../engine.ts';
 import { tool } from './tools.ts';
 
 const gcc = tool('gcc');
@@ -43,7 +44,7 @@ describe.skipIf(!gcc.present)(gcc.title('a kernel of questions about tasks and c
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'verdigris-tasks-'));
     execFileSync('gcc', [...FLAGS, '-o', join(folder, 'kernel.elf'), join(import.meta.dirname, 'task-kernel.c')]);
-    const machine = new Machine(readFileSync(join(folder, 'kernel.elf')), { memory: '64M' });
+    const machine = new Machine(readFileSync(join(folder, 'kernel.elf')), { ...ENGINE, memory: '64M' });
     expect(machine.runSync({ maxInstructions: 2_000_000 })).toEqual({ reason: 'debug-exit', value: 0 });
     ours = machine.serial.text.trimEnd().split('\n');
   });

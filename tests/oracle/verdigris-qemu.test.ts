@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boot } from '../../src/index.ts';
+import { ENGINE } from '../engine.ts';
 import { initramfs, kernelImage } from '../system/images.ts';
 import { tool } from './tools.ts';
 
@@ -51,7 +52,7 @@ function onQemu(commandLine: string, processor: string): Outcome {
 }
 
 async function onOurs(commandLine: string): Promise<Outcome> {
-  const machine = await boot(kernel, { initrd: programs, commandLine, protocol: 'multiboot' });
+  const machine = await boot(kernel, { ...ENGINE, initrd: programs, commandLine, protocol: 'multiboot' });
   const stop = machine.runSync({ maxInstructions: LIMIT });
   return {
     text: comparable(machine.serial.text),

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Cpu } from '../../src/cpu/cpu.ts';
 import { formatResult, parseCase } from '../../src/debugger/cases/case.ts';
 import { CaseMachine } from '../../src/debugger/cases/case-machine.ts';
+import { ENGINE } from '../engine.ts';
 import { NativeOracle } from './native-process.ts';
 import { nativeHost, tool } from './tools.ts';
 import { X87_FORMS, X87CaseGenerator } from './x87-cases.ts';
@@ -86,7 +87,7 @@ describe.skipIf(!available)(host.title(gcc.title("x87 instructions on this host'
     const generator = new X87CaseGenerator(seed);
     const generated = Array.from({ length: cases }, () => generator.next());
     const answers = (oracle as NativeOracle).run(generated.map(({ line }) => line));
-    const machine = new CaseMachine((options) => new Cpu(options));
+    const machine = new CaseMachine((options) => new Cpu({ ...ENGINE, ...options }));
     const differences = generated.flatMap(({ line, form }, i) => {
       const parsed = parseCase(line.split(' '));
       const found = differenceOf(form.name, line, answers[i] as string, formatResult(parsed, machine.run(parsed)));

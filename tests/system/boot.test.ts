@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { boot, type Machine, type MachineOptions, type Stop, serial } from '../../src/index.ts';
+import { ENGINE } from '../engine.ts';
 import { archive, bootArchive, initramfs, kernelImage } from './images.ts';
 
 let kernel: Uint8Array;
@@ -17,7 +18,7 @@ async function run(
   commandLine: string,
   options: MachineOptions = {},
 ): Promise<{ machine: Machine; stop: Stop; text: string }> {
-  const machine = await boot(kernel, { initrd: programs, commandLine, ...options });
+  const machine = await boot(kernel, { ...ENGINE, initrd: programs, commandLine, ...options });
   const stop = machine.runSync({ maxInstructions: LIMIT });
   return { machine, stop, text: machine.serial.text.replaceAll('\r', '') };
 }
@@ -121,7 +122,7 @@ describe('exceptions of user programs', () => {
 
 describe('the shell', () => {
   async function session(): Promise<(command: string) => Promise<string>> {
-    const machine = await boot(kernel, { initrd: programs, commandLine: 'init=/bin/sh' });
+    const machine = await boot(kernel, { ...ENGINE, initrd: programs, commandLine: 'init=/bin/sh' });
     await machine.until(serial('$ '), { maxInstructions: LIMIT });
     return async (command) => {
       const before = machine.serial.text.length;

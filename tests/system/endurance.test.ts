@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { boot } from '../../src/index.ts';
+import { ENGINE } from '../engine.ts';
 import { image, initramfs, kernelImage } from './images.ts';
 
 const LIMIT = 2_000_000_000;
@@ -15,7 +16,7 @@ beforeAll(() => {
 }, 300_000);
 
 async function run(commandLine: string) {
-  const machine = await boot(kernelImage(), { initrd: programs, commandLine, memory: '64M' });
+  const machine = await boot(kernelImage(), { ...ENGINE, initrd: programs, commandLine, memory: '64M' });
   const stop = machine.runSync({ maxInstructions: LIMIT });
   const text = machine.serial.text.replaceAll('\r', '');
   return { machine, stop, text, result: text.match(/^\[(?:SCHEDULES|HOSTILE)\].*$/gm) };

@@ -15,7 +15,7 @@ beforeAll(() => {
 type Engine = Pick<MachineOptions, 'engine' | 'translator'>;
 
 const INTERPRETER: Engine = { engine: 'interpreter' };
-const EXPLORED = 'schedule-seed=0 init=/bin/schedules 0 3 3';
+const EXPLORED = 'schedule-seed=0 init=/bin/schedules 0 20 3';
 const SHELL = 'init=/bin/sh';
 
 /** What is booted on each. */
@@ -29,12 +29,12 @@ const ENGINES: readonly [name: string, engine: Engine, commandLines: readonly st
   [
     'regions of one instruction',
     { engine: 'translator', translator: { regionLimit: 1 } },
-    ['', 'init=/bin/fault divide', 'init=/bin/hostile 1 2', EXPLORED, SHELL],
+    ['', 'init=/bin/fault divide', 'init=/bin/hostile 1 300', EXPLORED, SHELL],
   ],
   [
     'regions evicted all the time',
     { engine: 'translator', translator: { regionLimit: 12, capacity: 40_000 } },
-    ['init=/bin/hello one two', 'init=/bin/hostile 1 2'],
+    ['init=/bin/hello one two', 'init=/bin/hostile 1 300'],
   ],
   ['hot code translated', { engine: 'auto' }, ['', 'init=/bin/primes 20000', EXPLORED]],
 ];

@@ -1,12 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { boot, type Stop } from '../../src/index.ts';
+import { ENGINE } from '../engine.ts';
 import { initramfs, kernelImage } from './images.ts';
 
 let text = '';
 let stop: Stop;
 
 beforeAll(async () => {
-  const machine = await boot(kernelImage(), { initrd: initramfs() });
+  const machine = await boot(kernelImage(), { ...ENGINE, initrd: initramfs() });
   stop = machine.runSync({ maxInstructions: 400_000_000 });
   text = machine.serial.text.replaceAll('\r', '');
 }, 300_000);

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { boot, serial } from '../../src/index.ts';
+import { ENGINE } from '../engine.ts';
 import { image, initramfs, kernelImage } from './images.ts';
 
 const LIMIT = 400_000_000;
@@ -12,7 +13,7 @@ beforeAll(() => {
 
 /** Our shell on the console; gives what it answers to a command. */
 async function session(): Promise<(command: string) => Promise<string>> {
-  const machine = await boot(kernelImage(), { initrd: programs, commandLine: 'init=/bin/sh' });
+  const machine = await boot(kernelImage(), { ...ENGINE, initrd: programs, commandLine: 'init=/bin/sh' });
   await machine.until(serial('$ '), { maxInstructions: LIMIT });
   return async (command) => {
     const before = machine.serial.text.length;
@@ -46,7 +47,7 @@ describe('the file server', () => {
 
 describe('a program with a server of its own', () => {
   it('calls it with words and buffers, and is told when a capability is revoked and when the server dies', async () => {
-    const machine = await boot(kernelImage(), { initrd: programs, commandLine: 'init=/bin/capabilities' });
+    const machine = await boot(kernelImage(), { ...ENGINE, initrd: programs, commandLine: 'init=/bin/capabilities' });
     const stop = machine.runSync({ maxInstructions: LIMIT });
     expect(machine.serial.text).not.toContain('FAILED');
     expect(machine.serial.text.match(/ ok\r\n/g)).toHaveLength(9);
