@@ -39,6 +39,8 @@ const ENGINE_FIELDS: readonly FieldName[] = [
   'memoryBytes',
   'watchedPages',
   'spansUsed',
+  'deliversFaults',
+  'faultTicks',
 ];
 
 const ARCHITECTURAL_FIELDS = (Object.keys(FIELDS) as FieldName[]).filter((name) => !ENGINE_FIELDS.includes(name));

@@ -104,6 +104,7 @@ export class Cpu {
     this.bus = bus;
     this.system = new SystemUnit(state, bus, {
       event: (source, vector, errorCode, address) => this.#reportEvent(source, vector, errorCode, address),
+      eventsObserved: () => this.onEvent !== undefined,
     });
     this.#stops = new DebugStops(state, this.system.tlb, this.system.memory);
     this.system.memory.onCodeWrite = (physical, bytes) => this.#cache.invalidate(physical, bytes);

@@ -18,6 +18,7 @@ const EXIT_RECORD_WORD = FIELDS.exitRecord.address >> 2;
 const SYSTEM_FLAGS_WORD = FIELDS.systemFlags.address >> 2;
 const FETCH_CONTEXT_WORD = FIELDS.fetchContext.address >> 2;
 const ATTENTION_WORD = FIELDS.attention.address >> 2;
+const DELIVERS_FAULTS_WORD = FIELDS.deliversFaults.address >> 2;
 const CALLED_TICKS_WORD = FIELDS.calledTicks.address >> 2;
 const CALLED_RECORD_WORD = FIELDS.calledRecord.address >> 2;
 const RESUME_TICKS_WORD = FIELDS.resumeTicks.address >> 2;
@@ -58,6 +59,7 @@ export class Execution {
     words[ATTENTION_WORD] = ATTENTION.none;
     this.#budget = this.instructionCount + ticks;
     this.#mayDeliver = ticks !== NO_TICKS;
+    words[DELIVERS_FAULTS_WORD] = this.#mayDeliver && !this.#system.eventsObserved ? 1 : 0;
     const resumed = words[SYSTEM_FLAGS_WORD]! & FLAG.RF;
     const left = this.#loop(record, ticks + this.#cache.position(record));
     const reason = words[EXIT_REASON_WORD]!;

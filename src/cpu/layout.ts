@@ -101,6 +101,9 @@ export const FIELDS = {
    * has looked, systemFlags may still have it.
    */
   resumeTicks: { address: CPU_BLOCK + 0x294, width: 4 },
+  /** 1 while the interpreter may deliver page faults itself, and the ticks that were left when it last has. */
+  deliversFaults: { address: CPU_BLOCK + 0x2b4, width: 4 },
+  faultTicks: { address: CPU_BLOCK + 0x2b8, width: 4 },
   /** RFLAGS bits that are set in what an event being delivered saves: RF or none. */
   eventFlags: { address: CPU_BLOCK + 0x290, width: 4 },
   /**

@@ -1,7 +1,9 @@
+import { FLAG } from '../flags.ts';
 import {
   BRANCH_RECORD,
   EXIT_RECORD,
   FIELDS,
+  type FieldName,
   INDIRECT_RECORD,
   JUMP_CACHE,
   RECORD_ARENA,
@@ -12,6 +14,7 @@ import {
 import { Context, type Variant } from '../semantics/context.ts';
 import { semanticsOf } from '../semantics/index.ts';
 import type { Program, Statement } from '../semantics/nodes.ts';
+import { Vector } from '../system/vectors.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { fuse } from './fusion.ts';
@@ -57,6 +60,8 @@ interface Arm {
 }
 
 const PAGES = 65536;
+/** Ticks that are never left. */
+const NO_FAULT_TICKS = -0x8000_0000;
 
 function traitsOf(program: Program): number {
   let traits = 0;
@@ -203,6 +208,8 @@ class Generator {
       code.i32(0).load('i32', 32, FIELDS.tlbWrite.address).set(tlbWrite);
     };
     loadTlbs();
+    code.i32(0).i32(NO_FAULT_TICKS).store('i32', 32, FIELDS.faultTicks.address);
+    const again = code.loop();
     const exit = code.block();
     const next = code.loop();
     const indirect = code.block();
@@ -253,9 +260,39 @@ class Generator {
     this.#jumpThroughCache(code, { record, ticks, target, entry, exit, next });
     code.end();
     code.end();
+    this.#deliverFault(surroundings, { ticks, again, loadTlbs });
+    code.end();
     code.i32(0).get(record).store('i32', 32, FIELDS.exitRecord.address).get(ticks);
     this.#module.define(index, code);
     return index;
+  }
+
+  /**
+   * At a way out: enters the handler of a page fault where the driver would, and goes on there. What comes to nothing between two faults
+   * is left to the driver, which counts it.
+   */
+  #deliverFault({ code, record }: Surroundings, at: { ticks: number; again: Label; loadTlbs: () => void }): void {
+    const { ticks, again, loadTlbs } = at;
+    const field = (name: FieldName) => code.i32(0).load('i32', 32, FIELDS[name].address);
+    const left = code.local('i32');
+    field('exitReason').i32(R.EXIT.FAULT).op('i32.eq').if();
+    field('deliversFaults');
+    field('faultVector').i32(Vector.PAGE_FAULT).op('i32.eq').op('i32.and');
+    field('attention').op('i32.eqz').op('i32.and');
+    code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').tee(left);
+    field('faultTicks').op('i32.ne').op('i32.and').if();
+    code.i32(0).get(left).store('i32', 32, FIELDS.faultTicks.address);
+    code.i32(0).get(record).load('i64', 64, R.RIP).store('i64', 64, FIELDS.rip.address);
+    code.i32(0).i32(0).load('i64', 64, FIELDS.faultAddress.address).store('i64', 64, FIELDS.cr2.address);
+    code.i32(0).i32(FLAG.RF).store('i32', 32, FIELDS.eventFlags.address);
+    code.call(this.#functions.deliverEvent).if();
+    code.i32(0).i32(R.EXIT.TICKS).store('i32', 32, FIELDS.exitReason.address);
+    code.i32(0).i32(0).store('i32', 32, FIELDS.leaveCost.address);
+    loadTlbs();
+    code.get(left).set(ticks).i32(INDIRECT_RECORD).set(record).br(again).end();
+    // It leaves as an instruction does that is left to TypeScript.
+    code.i32(0).i32(R.EXIT.FAULT).store('i32', 32, FIELDS.exitReason.address);
+    code.end().end();
   }
 
   /** Behind a function: what its instruction has made due. It has not left the run, as those that do are repeated alone. */

@@ -45,12 +45,8 @@ export class Spans {
   /** @returns the number of a span for another group of accesses; when there are many, groups share them */
   allocate(): number {
     const number = this.#allocated++ % SPANS;
-    if (number >= this.#used) this.#state.set('spansUsed', number + 1);
+    if (number >= this.#state.get('spansUsed')) this.#state.set('spansUsed', number + 1);
     return number;
-  }
-
-  get #used(): number {
-    return this.#state.get('spansUsed');
   }
 
   /** Moves the spans of the current TLBs to where accesses have missed them since the last time. */
@@ -114,7 +110,7 @@ export class Spans {
 
   /** @param visit gets the word index of each span of a TLB */
   #forEach(tlb: number, visit: (word: number) => void): void {
-    const used = this.#used;
+    const used = this.#state.get('spansUsed');
     for (let number = 0; number < used; number++) visit((tlb + SPAN_OFFSET + number * SPAN_BYTES) >> 2);
   }
 }

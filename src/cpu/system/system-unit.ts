@@ -39,6 +39,8 @@ const NMI_BLOCKED_WORD = FIELDS.nmiBlocked.address >> 2;
 export interface SystemHooks {
   /** An event is about to be delivered; RIP is the address that will be saved. */
   event?(kind: EventSource | 'nmi', vector: number, errorCode: number | undefined, address: bigint | undefined): void;
+  /** Whether `event` does anything now. */
+  eventsObserved?(): boolean;
 }
 
 export class SystemUnit {
@@ -231,6 +233,11 @@ export class SystemUnit {
   /** Whether an interrupt waits for RFLAGS.IF: an instruction that sets it must not go on to the next. */
   get interruptBlocked(): boolean {
     return (this.state.systemFlags & FLAG.IF) === 0 && this.bus.pendingInterrupt();
+  }
+
+  /** Whether the deliveries of events, or what they write, have to be reported: then an engine does none by itself. */
+  get eventsObserved(): boolean {
+    return this.memory.onWrite !== undefined || (this.hooks.eventsObserved?.() ?? false);
   }
 
   /** Whether `takeEvent` has something to deliver at this instruction boundary. */
