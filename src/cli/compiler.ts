@@ -16,6 +16,13 @@ export interface LoadedCompiler extends Compiler {
  * bytecode of scripts be kept, not of modules: parsing them takes a tenth of a compile. From the sources it is imported.
  */
 export async function loadCompiler(): Promise<LoadedCompiler> {
+  loaded ??= await load();
+  return loaded;
+}
+
+let loaded: LoadedCompiler | undefined;
+
+async function load(): Promise<LoadedCompiler> {
   const file = fileURLToPath(new URL('compiler.js', import.meta.url));
   if (existsSync(file)) return loadScript(file);
   return { ...(await import('../compiler/compile.ts')), keepBytecode: () => {} };

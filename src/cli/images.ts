@@ -6,7 +6,7 @@ import { cacheKey } from '../compiler/cache-key.ts';
 import { packArchive } from './archive.ts';
 import { loadCompiler } from './compiler.ts';
 import { CommandError } from './failure.ts';
-import { processorSeconds } from './process-time.ts';
+import { type ProcessTime, processTime } from './process-time.ts';
 import { replaceFile } from './replace-file.ts';
 import { withCheapTierUp } from './tier-up.ts';
 
@@ -20,9 +20,10 @@ interface Target {
 export interface BuiltImage {
   readonly file: string;
   readonly bytes: number;
-  /** Whether it was compiled now, and how much processor time that took. */
+  /** Whether it was compiled now. */
   readonly compiled: boolean;
-  readonly seconds: number;
+  /** When it was there, since the start of the process. */
+  readonly done: ProcessTime;
 }
 
 export interface BuiltImages {
@@ -58,14 +59,12 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     const path = join(root, 'images', target.file);
     const key = cacheKey({ entry: target.entry, kind: target.kind, host, compiler });
     const fresh = !options.force && existsSync(path) && readText(`${path}.key`) === key;
-    const begun = processorSeconds();
     const image = fresh ? readFileSync(path) : await compileTarget(target, host);
-    const seconds = fresh ? 0 : processorSeconds() - begun;
     if (!fresh) {
       replaceFile('image', path, image);
       replaceFile('image', `${path}.key`, key);
     }
-    built.push({ ...target, image, compiled: !fresh, seconds });
+    built.push({ ...target, image, compiled: !fresh, done: processTime() });
   }
   const programs = built.filter(({ kind }) => kind === 'user');
   const entries = programs.map(({ file, image }) => ({ name: file, data: image }));
@@ -78,8 +77,8 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     initramfs,
     servers: packArchive(entries.filter(({ name }) => name.startsWith('sbin/'))),
     targets: [
-      ...built.map(({ file, image, compiled, seconds }) => ({ file, bytes: image.length, compiled, seconds })),
-      { file: INITRAMFS_FILE, bytes: initramfs.length, compiled: packs, seconds: 0 },
+      ...built.map(({ file, image, compiled, done }) => ({ file, bytes: image.length, compiled, done })),
+      { file: INITRAMFS_FILE, bytes: initramfs.length, compiled: packs, done: processTime() },
     ],
   };
 }

@@ -1,11 +1,12 @@
 import { CommandError } from '../failure.ts';
 import type { BuiltImage } from '../images.ts';
+import type { ProcessTime } from '../process-time.ts';
 import { type ChildRun, runChild } from './child.ts';
 
-/** How fast the command line's own work is, in processor time of a process that has just started. */
+/** How fast the command line's own work is in a process that has just started. */
 export interface ToolSpeed {
-  /** Seconds to compile the kernel from nothing, its time to load the compiler included. */
-  readonly kernelCompile: number;
+  /** From the start of the process until the kernel is compiled from nothing. */
+  readonly kernelCompile: ProcessTime;
   /** Cases a second of processor time of `exec --cases`, start-up included. */
   readonly casesPerSecond: number;
 }
@@ -26,7 +27,7 @@ export async function measureTools(): Promise<ToolSpeed> {
     return `id=${index} code=${CODES[index % CODES.length]} rax=${value} rbx=${index} rcx=5 rdi=20000100 rsi=20000200\n`;
   });
   const cases = await run(['exec', '--cases'], lines.join(''));
-  return { kernelCompile: targets[0]!.seconds, casesPerSecond: Math.round(CASES / cases.untilEnd.processor) };
+  return { kernelCompile: targets[0]!.done, casesPerSecond: Math.round(CASES / cases.untilEnd.processor) };
 }
 
 async function run(words: readonly string[], input = ''): Promise<ChildRun> {

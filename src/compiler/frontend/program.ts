@@ -37,6 +37,22 @@ export interface Program {
   readonly files: readonly { readonly path: string; readonly text: string }[];
 }
 
+/** What each host's files have been parsed to: programs that share files share the work, of binding names too. */
+const parsed = new WeakMap<SourceHost, Map<string, ts.SourceFile>>();
+
+function parse(host: SourceHost, path: string, text: string, language: ts.CreateSourceFileOptions): ts.SourceFile {
+  let files = parsed.get(host);
+  if (files === undefined) {
+    files = new Map();
+    parsed.set(host, files);
+  }
+  const known = files.get(path);
+  if (known?.text === text) return known;
+  const file = ts.createSourceFile(path, text, language);
+  files.set(path, file);
+  return file;
+}
+
 /** Parses and type-checks the program that starts at `entry`. The library's own bodies are not checked again. */
 export function createProgram(entry: string, host: SourceHost): Program {
   const files = new Map<string, string | undefined>();
@@ -50,7 +66,7 @@ export function createProgram(entry: string, host: SourceHost): Program {
   const program = ts.createProgram({
     rootNames: [STANDARD_LIBRARY, LIBRARY, entry],
     options,
-    host: compilerHost(read),
+    host: compilerHost(read, (path, text, language) => parse(host, path, text, withoutComments(language))),
   });
   const checker = program.getTypeChecker();
   const sources = inDependencyOrder(program, entry);
@@ -81,14 +97,17 @@ function withoutComments(language: ts.ScriptTarget | ts.CreateSourceFileOptions)
   return { ...options, jsDocParsingMode: ts.JSDocParsingMode.ParseNone };
 }
 
-function compilerHost(read: (path: string) => string | undefined): ts.CompilerHost {
+function compilerHost(
+  read: (path: string) => string | undefined,
+  parse: (path: string, text: string, language: ts.ScriptTarget | ts.CreateSourceFileOptions) => ts.SourceFile,
+): ts.CompilerHost {
   return {
     fileExists: (path) => read(path) !== undefined,
     readFile: read,
     jsDocParsingMode: ts.JSDocParsingMode.ParseNone,
     getSourceFile(path, language) {
       const text = read(path);
-      return text === undefined ? undefined : ts.createSourceFile(path, text, withoutComments(language));
+      return text === undefined ? undefined : parse(path, text, language);
     },
     getDefaultLibFileName: () => STANDARD_LIBRARY,
     getCurrentDirectory: () => '',
