@@ -34,6 +34,7 @@ export const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
     'cpu/device-access',
     'cpu/engine-mappings',
     'cpu/engine-patching',
+    'cpu/page-faults',
     'cpu/repeat',
     'cpu/system-privilege',
     'cpu/translator',
@@ -54,6 +55,7 @@ export const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
     'cli/exec',
   ],
   'executes no guest, or only what an option needs to be seen': [
+    'cpu/tlb-misses',
     'machine/acpi-tables',
     'machine/run',
     'cli/boot',
