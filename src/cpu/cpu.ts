@@ -42,6 +42,10 @@ export interface RunExit {
 
 /** Instructions between returns to TypeScript: V8 replaces a running function by its optimised version only when it is called. */
 const SLICE = 200_000;
+/** Slices differ by up to so much in length, else samples of periodic code would all show the same place. */
+const SLICE_SPREAD = 16_384;
+/** Odd and near the spread's golden section, so that successive lengths are well distributed. */
+const SLICE_STEP = 10_127;
 /**
  * Where events and system instructions end every slice early, one ends by itself after so many instructions, so that the translator gets
  * a sample. Translating such code gains little for what it costs: it must go on for long.
@@ -94,6 +98,8 @@ export class Cpu {
   #next = 0;
   /** Instructions until a slice ends for the sake of a sample. */
   #untilSample = RARE_SAMPLES;
+  /** What the present slice is shorter than the longest. */
+  #slice = 0;
   #passedAt = -1;
   #passedRip = 0n;
 
@@ -341,7 +347,8 @@ export class Cpu {
     if (record === 0) return this.#deliverPending();
     if (left <= MARGIN) return this.#atMost(record, left);
     const before = this.instructionCount;
-    const reason = this.#execute(record, Math.min(left - MARGIN, SLICE, this.#untilSample));
+    this.#slice = (this.#slice + SLICE_STEP) % SLICE_SPREAD;
+    const reason = this.#execute(record, Math.min(left - MARGIN, SLICE - this.#slice, this.#untilSample));
     this.#untilSample -= this.instructionCount - before;
     return this.#handle(reason);
   }

@@ -4,7 +4,7 @@ import type { CodePage } from '../interpreter/code-page.ts';
 import type { Handlers } from '../interpreter/generate.ts';
 import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
-import { MODE, RECORD_ARENA, SIDE_EXIT_COUNTERS, SIDE_EXITS } from '../layout.ts';
+import { MODE } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import type { Spans } from '../system/spans.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
@@ -14,6 +14,7 @@ import { outermostLoop } from './outermost-loop.ts';
 import { Programs } from './programs.ts';
 import { REGION_LIMIT, type Region, successorsOf } from './region.ts';
 import { RegionBuilder } from './region-builder.ts';
+import { SideExits } from './side-exits.ts';
 
 export interface TranslatorOptions {
   /** How often the interpreter must be found at a place before it is translated; 1 translates whatever is reached. */
@@ -115,6 +116,7 @@ export class Translator {
   readonly #installed = new Map<CodePage, Set<Installed>>();
   readonly #byEntry = new Map<number, Installed>();
   readonly #sites: ExitSites;
+  readonly #leftToInterpreter: SideExits;
   /** How often a region with this entry was built anew. */
   readonly #growths = new Map<number, number>();
   #unreviewed = 0;
@@ -139,6 +141,7 @@ export class Translator {
     this.#state = state;
     this.#spans = spans;
     this.#sites = new ExitSites(state);
+    this.#leftToInterpreter = new SideExits(state);
     this.#pageOf = (record) => writer.pageOf(record);
     const programs = new Programs(handlers.table);
     const { regionLimit } = options;
@@ -170,20 +173,13 @@ export class Translator {
 
   /** Where regions were left most often. @param limit how many of each kind */
   exits(limit: number): RegionExit[] {
-    const counters = this.#state.i32.subarray(SIDE_EXITS >> 2, (SIDE_EXITS >> 2) + SIDE_EXIT_COUNTERS);
-    const interpreted = [...counters].map((count, slot) => {
-      const record =
-        RECORD_ARENA + ((slot - RECORD_ARENA / R.RECORD_BYTES) & (SIDE_EXIT_COUNTERS - 1)) * R.RECORD_BYTES;
-      const form = this.#state.view.getUint16(record + R.FORM, true);
-      return { count, rip: this.#state.u64[(record + R.RIP) >> 3]!, form };
-    });
     const ranked = (kind: RegionExit['kind'], exits: readonly { count: number; rip: bigint; form: number }[]) =>
       exits
         .filter(({ count }) => count > 0)
         .sort((a, b) => b.count - a.count)
         .slice(0, limit)
         .map(({ count, rip, form }) => ({ kind, count, rip, instruction: FORMS[form]?.name ?? '?' }));
-    return [...ranked('interpreted', interpreted), ...ranked('ordinary', this.#sites.ranking())];
+    return [...ranked('interpreted', this.#leftToInterpreter.ranking()), ...ranked('ordinary', this.#sites.ranking())];
   }
 
   #isHead(record: number): boolean {
@@ -211,6 +207,17 @@ export class Translator {
       entries.add(site.entry);
     }
     for (const entry of entries) this.#grow(entry);
+    for (const record of this.#leftToInterpreter.review(this.options.manyExits)) this.#resumeBehind(record);
+  }
+
+  /** Regions leave this instruction to the interpreter over and over: what follows it is to be translated code again. */
+  #resumeBehind(record: number): void {
+    const next = record + R.RECORD_BYTES;
+    const page = this.#pageOf(next);
+    if (page === undefined || this.#isKnown(next)) return;
+    if ((this.#drops.get(page.physicalPage) ?? 0) >= DROP_LIMIT) return;
+    const region = this.#builder.build(page, next);
+    if (region !== undefined) this.#queue.push(region);
   }
 
   #grow(entry: number): void {
