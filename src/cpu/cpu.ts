@@ -140,8 +140,8 @@ export class Cpu {
         codeWritten: (host: number, size: number) => this.#cache.invalidate((host >>> 0) - state.ramAddress, size),
       },
     });
-    this.#execution = new Execution(state, this.system, this.#cache, instance.exports.run as Loop);
-    const devices = new DeviceAccess(state, this.system, this.#writer, this.#execution);
+    this.#execution = new Execution(state, this.system, this.#cache, instance.exports.run as Loop, handlers.attend);
+    const devices = new DeviceAccess(state, bus, this.#writer, this.#execution);
     state.statusFlags = instance.exports.statusFlags as () => number;
     this.system.events.engine = instance.exports.deliverEvent as () => number;
     if (engine === 'interpreter') return;

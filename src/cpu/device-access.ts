@@ -4,7 +4,6 @@ import type { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
 import { FIELDS } from './layout.ts';
 import type { CpuState } from './state.ts';
-import type { SystemUnit } from './system/system-unit.ts';
 
 const PAGE = 4096;
 const EXIT_REASON_WORD = FIELDS.exitReason.address >> 2;
@@ -20,14 +19,12 @@ const TRANSFER_HIGH_WORD = (FIELDS.transfer.address >> 2) + 1;
 export class DeviceAccess {
   readonly #state: CpuState;
   readonly #bus: CpuBus;
-  readonly #system: SystemUnit;
   readonly #writer: RecordWriter;
   readonly #execution: Execution;
 
-  constructor(state: CpuState, system: SystemUnit, writer: RecordWriter, execution: Execution) {
+  constructor(state: CpuState, bus: CpuBus, writer: RecordWriter, execution: Execution) {
     this.#state = state;
-    this.#system = system;
-    this.#bus = system.bus;
+    this.#bus = bus;
     this.#writer = writer;
     this.#execution = execution;
   }
@@ -36,7 +33,7 @@ export class DeviceAccess {
   read(low: number, size: number): number {
     if (!this.#begins()) return 0;
     const value = this.#bus.readPhysical(this.#address(low), size as 1 | 2 | 4 | 8);
-    this.#system.noteEvents();
+    this.#end();
     if (size !== 8) return truncate(Number(value), size);
     const whole = BigInt(value);
     this.#state.i32[TRANSFER_HIGH_WORD] = Number(whole >> 32n) | 0;
@@ -48,7 +45,7 @@ export class DeviceAccess {
     if (!this.#begins()) return;
     const whole = size === 8 ? (BigInt(high >>> 0) << 32n) | BigInt(value >>> 0) : truncate(value, size);
     this.#bus.writePhysical(this.#address(low), size as 1 | 2 | 4 | 8, whole);
-    this.#system.noteEvents();
+    this.#end();
   }
 
   /** @returns whether the device may be accessed now, and sees the count; else exitReason is set */
@@ -65,6 +62,12 @@ export class DeviceAccess {
     }
     this.#execution.reachCalled();
     return true;
+  }
+
+  /** What is executed alone ends behind its instruction anyway. */
+  #end(): void {
+    const words = this.#state.i32;
+    if (words[DEVICE_ACCESS_WORD] === 0) this.#execution.attendBefore(words[CALLED_RECORD_WORD]! + R.RECORD_BYTES);
   }
 
   #address(low: number): number {

@@ -1,6 +1,7 @@
 import { FLAG } from './flags.ts';
 import type { CodeCache } from './interpreter/code-cache.ts';
 import * as R from './interpreter/records.ts';
+import { Substitute } from './interpreter/substitute.ts';
 import { ATTENTION, FIELDS, NO_FETCH_CONTEXT } from './layout.ts';
 import type { CpuState } from './state.ts';
 import type { SystemUnit } from './system/system-unit.ts';
@@ -40,12 +41,17 @@ export class Execution {
   #budget = 0;
   /** Events may be delivered while records run. */
   #mayDeliver = false;
+  readonly #stop: Substitute;
+  readonly #attending: Substitute;
 
-  constructor(state: CpuState, system: SystemUnit, cache: CodeCache, loop: Loop) {
+  /** @param attend the handler that asks what is due before a record: Handlers.attend */
+  constructor(state: CpuState, system: SystemUnit, cache: CodeCache, loop: Loop, attend: number) {
     this.#state = state;
     this.#system = system;
     this.#cache = cache;
     this.#loop = loop;
+    this.#stop = new Substitute(state.i32, R.PSEUDO.stop);
+    this.#attending = new Substitute(state.i32, attend);
   }
 
   /**
@@ -62,6 +68,7 @@ export class Execution {
     words[DELIVERS_FAULTS_WORD] = this.#mayDeliver && !this.#system.eventsObserved ? 1 : 0;
     const resumed = words[SYSTEM_FLAGS_WORD]! & FLAG.RF;
     const left = this.#loop(record, ticks + this.#cache.position(record));
+    this.#attending.remove();
     const reason = words[EXIT_REASON_WORD]!;
     if (reason === R.EXIT.LOOKUP) {
       this.instructionCount = this.#budget - left;
@@ -86,16 +93,23 @@ export class Execution {
     words[RIP_WORD + 1] = words[(record + R.RIP + 4) >> 2]!;
   }
 
-  /** While records run: makes the instruction count exact for an instruction that the loop has called as a function. */
+  /** While records run: makes the instruction count exact for an instruction on the slow path. */
   reachCalled(): void {
     const words = this.#state.i32;
     this.instructionCount = this.#budget - words[CALLED_TICKS_WORD]! + this.#cache.position(words[CALLED_RECORD_WORD]!);
+  }
+
+  /** While records run: the instruction before this record, under way, may have made something due. */
+  attendBefore(record: number): void {
+    this.#system.noteEvents();
+    if (this.#state.i32[ATTENTION_WORD] !== ATTENTION.none) this.#attending.place(record);
   }
 
   /** See Imports.attend: only what needs nothing else of the driver is delivered here. */
   attend(record: number, ticks: number): number {
     const words = this.#state.i32;
     const system = this.#system;
+    this.#attending.remove();
     const isInterrupt = words[ATTENTION_WORD] === ATTENTION.interrupt;
     if (!isInterrupt || !this.#mayDeliver || !this.#state.mode64) {
       words[EXIT_REASON_WORD] = R.EXIT.STOP;
@@ -113,15 +127,9 @@ export class Execution {
 
   /** Runs from one record on to a taken branch, or to the record `stop` in the same run. @returns an R.EXIT */
   runTo(stop: number, record: number): number {
-    const words = this.#state.i32;
-    const handler = words[(stop + R.HANDLER) >> 2]!;
-    const own = (words[(stop + R.SCALE) >> 2]! >>> R.REGION.handlerShift) & R.REGION.handlerMask;
-    words[(stop + R.HANDLER) >> 2] = R.PSEUDO.stop;
+    this.#stop.place(stop);
     const reason = this.run(record, NO_TICKS);
-    if (words[(stop + R.HANDLER) >> 2] === R.PSEUDO.stop) {
-      const regionGone = handler === R.PSEUDO.region && words[(stop + R.SCALE) >> 2]! >>> R.REGION.handlerShift === 0;
-      words[(stop + R.HANDLER) >> 2] = regionGone ? own : handler;
-    }
+    this.#stop.remove();
     return reason;
   }
 

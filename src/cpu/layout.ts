@@ -72,7 +72,7 @@ export const FIELDS = {
   leaveCost: { address: CPU_BLOCK + 0x260, width: 4 },
   /** Nonzero while one instruction is being repeated with device access allowed. */
   deviceAccess: { address: CPU_BLOCK + 0x264, width: 4 },
-  /** Where the interpreter was when it called the function of an instruction: ticks left, and the record. */
+  /** Where the interpreter is when an instruction takes the slow path: ticks left, and the record. */
   calledTicks: { address: CPU_BLOCK + 0x2d0, width: 4 },
   calledRecord: { address: CPU_BLOCK + 0x2d4, width: 4 },
   /** What an instruction under way has made due at the boundary behind it: see ATTENTION. */

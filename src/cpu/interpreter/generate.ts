@@ -6,7 +6,6 @@ import {
   type FieldName,
   INDIRECT_RECORD,
   JUMP_CACHE,
-  RECORD_ARENA,
   RESUME_RECORD,
   SIDE_EXIT_COUNTERS,
   SIDE_EXITS,
@@ -48,6 +47,8 @@ export interface Handlers {
   readonly traits: Uint8Array;
   /** First of the REGION.slots table slots that translated regions use. */
   readonly firstRegionSlot: number;
+  /** Asks the driver what is due before a record: the slot before them. */
+  readonly attend: number;
   /** The module whose `run(record, ticks)` executes records. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
@@ -96,7 +97,7 @@ class Generator {
 
   constructor() {
     this.#functions = defineSharedFunctions(this.#module, declareImports(this.#module));
-    this.#handlerType = this.#module.type(['i32'], ['i32']);
+    this.#handlerType = this.#module.type(['i32', 'i32'], ['i32']);
   }
 
   generate(): Handlers {
@@ -121,6 +122,7 @@ class Generator {
       this.#slots.set(key, first + position);
       return this.#coldFunction(program);
     });
+    functions.push(this.#attend());
     variants.forEach((variant, number) => {
       general[number] = base[number]! >= 0 && !variant.memory ? base[number]! : this.#slots.get(number)!;
     });
@@ -136,7 +138,8 @@ class Generator {
     });
     this.#module.exportTable('table');
     const bytes = this.#module.bytes({ minimum: 1, maximum: PAGES });
-    return { table: this.#table, general, base, index, noFlags, fused, traits, firstRegionSlot, bytes };
+    const attend = firstRegionSlot - 1;
+    return { table: this.#table, general, base, index, noFlags, fused, traits, firstRegionSlot, attend, bytes };
   }
 
   #arm(program: Program, addressing: 'base' | 'index', noFlags: boolean, fallback: number): number {
@@ -154,14 +157,19 @@ class Generator {
     }
   }
 
+  /** (record, ticks) -> record to go on with */
   #coldFunction(program: Program): number {
-    const index = this.#module.declare(['i32'], ['i32']);
-    const code = new Code(1);
+    const index = this.#module.declare(['i32', 'i32'], ['i32']);
+    const code = new Code(2);
     const leaveTo = (record: number) => code.i32(record).return();
     const surroundings: Surroundings = {
       code,
       functions: this.#functions,
       record: 0,
+      beforeSlowPath: () => {
+        code.i32(0).get(0).store('i32', 32, FIELDS.calledRecord.address);
+        code.i32(0).get(1).store('i32', 32, FIELDS.calledTicks.address);
+      },
       pushTlb: (write) => code.i32(0).load('i32', 32, FIELDS[write ? 'tlbWrite' : 'tlbRead'].address),
       exit: () => {
         code.i32(0).get(0).store('i32', 32, FIELDS.exitRecord.address);
@@ -187,6 +195,18 @@ class Generator {
     };
     new Lowering(surroundings, { addressing: 'general', noFlags: false }).lower(program);
     code.unreachable();
+    this.#module.define(index, code);
+    return index;
+  }
+
+  /** A handler's function that executes nothing: an event that was due may have been delivered, else it leaves. */
+  #attend(): number {
+    const index = this.#module.declare(['i32', 'i32'], ['i32']);
+    const code = new Code(2);
+    code.get(0).get(1).call(this.#functions.attend).if('i32');
+    code.i32(0).get(0).load('i32', 16, R.POSITION).store('i32', 32, FIELDS.leaveCost.address);
+    code.i32(INDIRECT_RECORD).else();
+    code.i32(0).get(0).store('i32', 32, FIELDS.exitRecord.address).i32(EXIT_RECORD).end();
     this.#module.define(index, code);
     return index;
   }
@@ -252,9 +272,8 @@ class Generator {
     code.end();
     code.i32(0).get(ticks).store('i32', 32, FIELDS.calledTicks.address);
     code.i32(0).get(record).store('i32', 32, FIELDS.calledRecord.address);
-    code.get(record).get(handler).callIndirect(this.#handlerType).set(record);
+    code.get(record).get(ticks).get(handler).callIndirect(this.#handlerType).set(record);
     loadTlbs();
-    this.#attend(surroundings, { ticks, target, loadTlbs, indirect });
     code.br(next);
     code.end();
     this.#jumpThroughCache(code, { record, ticks, target, entry, exit, next });
@@ -292,23 +311,6 @@ class Generator {
     code.get(left).set(ticks).i32(INDIRECT_RECORD).set(record).br(again).end();
     // It leaves as an instruction does that is left to TypeScript.
     code.i32(0).i32(R.EXIT.FAULT).store('i32', 32, FIELDS.exitReason.address);
-    code.end().end();
-  }
-
-  /** Behind a function: what its instruction has made due. It has not left the run, as those that do are repeated alone. */
-  #attend(
-    { code, record, exit }: Surroundings,
-    at: { ticks: number; target: number; loadTlbs: () => void; indirect: Label },
-  ): void {
-    const { ticks, target, loadTlbs, indirect } = at;
-    code.i32(0).load('i32', 32, FIELDS.attention.address).if();
-    code.get(record).i32(RECORD_ARENA).op('i32.ge_u').if();
-    code.get(record).get(ticks).call(this.#functions.attend).op('i32.eqz').if();
-    exit();
-    code.end();
-    loadTlbs();
-    code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').set(ticks);
-    code.i32(0).load('i64', 64, FIELDS.rip.address).set(target).br(indirect);
     code.end().end();
   }
 

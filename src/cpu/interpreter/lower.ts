@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly code: Code;
   readonly record: number;
   readonly functions: SharedFunctions;
+  /** Emitted before a call of the slow path. */
+  beforeSlowPath?(): void;
   /** Pushes the host address of the current read or write TLB. */
   pushTlb(write: boolean): void;
   /** Leaves the interpreter; exitReason and whatever belongs to it are set. The record is not executed. */
@@ -169,6 +171,7 @@ export class Lowering extends ProgramLowering {
   protected missedLoad(address: number, bits: number, type: ValueType, access: AccessKind): void {
     const { code } = this;
     const kind = ACCESS_KINDS[access];
+    this.#to.beforeSlowPath?.();
     if (type === 'v128') {
       code.get(address).i32(kind).call(this.#to.functions.loadVector);
     } else {
@@ -185,6 +188,7 @@ export class Lowering extends ProgramLowering {
   }
 
   protected missedPlace(address: number, bits: number, access: AccessKind): void {
+    this.#to.beforeSlowPath?.();
     this.code
       .get(address)
       .i32(bits / 8)
@@ -196,6 +200,7 @@ export class Lowering extends ProgramLowering {
   protected missedStore(address: number, value: number, bits: number, type: ValueType, access: AccessKind): void {
     const { code } = this;
     const kind = ACCESS_KINDS[access];
+    this.#to.beforeSlowPath?.();
     if (type === 'v128') {
       code.get(address).get(value).op('i64x2.extract_lane', [0]).get(value).op('i64x2.extract_lane', [1]);
       code.i32(kind).call(this.#to.functions.storeVector);

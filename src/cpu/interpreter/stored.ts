@@ -46,5 +46,16 @@ export function loadInterpreter(stored: Uint8Array): Handlers | undefined {
   ];
   const traits = bytes.subarray(at, at + variants);
   const module = bytes.subarray(at + variants);
-  return { table, general, base, index, noFlags, fused, traits, firstRegionSlot: firstRegionSlot!, bytes: module };
+  return {
+    table,
+    general,
+    base,
+    index,
+    noFlags,
+    fused,
+    traits,
+    firstRegionSlot: firstRegionSlot!,
+    attend: firstRegionSlot! - 1,
+    bytes: module,
+  };
 }
