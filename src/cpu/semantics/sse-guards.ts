@@ -37,7 +37,7 @@ const controlDefault = 0x1f80;
 export const SETTLED = { mask: controlMask | PrecisionFlag, value: controlDefault | PrecisionFlag } as const;
 
 /** Flags that must be set, and those with controls that must be clear, for denormal operands and tiny results to be like any other. */
-const denormalResults = { mask: DenormalFlag | DenormalsAreZero | FlushToZero, value: DenormalFlag };
+export const DENORMAL_RESULTS = { mask: DenormalFlag | DenormalsAreZero | FlushToZero, value: DenormalFlag };
 const denormalOperands = { mask: DenormalFlag | DenormalsAreZero, value: DenormalFlag };
 const tinyResults = { mask: UnderflowFlag | PrecisionFlag | FlushToZero, value: UnderflowFlag | PrecisionFlag };
 
@@ -88,7 +88,7 @@ export function result(c: Context, lanes: Lanes, mxcsr: I32, result: Node, opera
     else special(c, lanes, mxcsr, result, a, b, divisor);
     if (zeros) notTiny(c, lanes, mxcsr, result, zeros);
     // Then it is no matter to what comes next: operands that are results have been looked at.
-    denormalsAllowed(c, lanes, mxcsr, denormal(lanes, result), denormalResults);
+    denormalsAllowed(c, lanes, mxcsr, denormal(lanes, result), DENORMAL_RESULTS);
   });
 }
 

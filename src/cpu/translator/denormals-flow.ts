@@ -1,64 +1,113 @@
 /** Which vector registers are known to hold no denormals, along a region's control flow: operands that need no look. */
-import type { NoDenormals, Node, RegisterReference, Statement, ValueType } from '../semantics/nodes.ts';
+import type { NoDenormals, Node, RegisterReference, Statement } from '../semantics/nodes.ts';
 import type { ControlFlow } from './control-flow.ts';
+import { neededParts } from './denormals-need.ts';
 import { type Block, type RegionInstruction, successorsOf } from './region.ts';
 import type { RegisterResolver } from './register-use.ts';
+import { movedParts, PARTS_OF, type Parts, partsLookedAt, partsUnder } from './vector-parts.ts';
 
-/** Parts of a vector without denormals, as bits: two for the doubles, the lower first, and four above them for the singles. */
-type Parts = number;
-
-const DOUBLE = 1;
-const SINGLE = 1 << 2;
-const DOUBLES: Parts = 0b11;
-const SINGLES: Parts = 0b111100;
-const ALL = DOUBLES | SINGLES;
-
-/** By vector register. */
+/** Parts without denormals, by vector register. */
 type Registers = Int32Array;
 
 const REGISTERS = 32;
 
-/** Parts that a value of a type has, in lane 0. */
-const partsOf: Record<ValueType, Parts> = { i32: 0, i64: 0, f32: SINGLE, f64: DOUBLE, v128: ALL };
+const NOTHING_KNOWN: ReadonlySet<number> = new Set();
 
-/** Parts that a scalar in a lane replaces. */
-function partsUnder(type: ValueType, lane: number): Parts {
-  if (type === 'v128') return ALL;
-  if (type === 'i32' || type === 'f32') return (SINGLE << lane) | (DOUBLE << (lane >> 1));
-  return (DOUBLE << lane) | ((SINGLE * 0b11) << (2 * lane));
+/** A vector register to look at. */
+export interface Look {
+  readonly register: number;
+  readonly parts: Parts;
 }
 
-function establishedBy({ width, local }: NoDenormals): Parts {
-  if (local.type === 'v128') return width === 64 ? DOUBLES : SINGLES;
-  return width === 64 ? DOUBLE : SINGLE;
-}
+const looks = ({ instructions }: Block): boolean =>
+  instructions.some(({ translatable }) =>
+    translatable.program.statements.some((each) => each.kind === 'if' && each.establishes),
+  );
 
-/** Follows what is known of denormals through a region. MXCSR stays as it is meanwhile. */
+/**
+ * Follows what is known of denormals through a region. MXCSR stays as it is meanwhile. Registers that a loop looks at and that hold none
+ * from one round to the next are looked at once, on the way in.
+ */
 export class DenormalsFlow {
   /** For each instruction of each block: the bound values of its program that hold none, so that no statement need establish it. */
   readonly known: readonly (readonly ReadonlySet<number>[])[];
+  readonly #blocks: readonly Block[];
+  readonly #flow: ControlFlow;
+  readonly #resolver: RegisterResolver;
+  /** By loop header. */
+  readonly #assumed = new Map<number, Registers>();
+  readonly #atEntry: (Registers | undefined)[] = [];
+  readonly #atEnd: (Registers | undefined)[] = [];
 
   constructor(blocks: readonly Block[], flow: ControlFlow, resolver: RegisterResolver) {
-    const atEntry: (Registers | undefined)[] = blocks.map(() => undefined);
-    atEntry[0] = new Int32Array(REGISTERS);
+    this.#blocks = blocks;
+    this.#flow = flow;
+    this.#resolver = resolver;
+    if (!blocks.some(looks)) {
+      this.known = blocks.map(({ instructions }) => instructions.map(() => NOTHING_KNOWN));
+      return;
+    }
+    const headers = flow.order.filter((number) => flow.isLoopHeader(number));
+    if (headers.length > 0) {
+      const needed = neededParts(blocks, flow, resolver, REGISTERS);
+      for (const header of headers) this.#assumed.set(header, needed[header]!);
+    }
+    let known = this.#follow();
+    while (this.#assumesTooMuch()) known = this.#follow();
+    this.known = known;
+  }
+
+  /** What to look at on the way from a block, or from outside, into a loop. */
+  looksInto(header: number, from?: number): Look[] {
+    const known = from === undefined ? undefined : this.#atEnd[from];
+    const assumed = [...(this.#assumed.get(header) ?? [])];
+    return assumed
+      .map((parts, register) => ({ register, parts: parts & ~(known?.[register] ?? 0) }))
+      .filter(({ parts }) => parts !== 0);
+  }
+
+  #follow(): ReadonlySet<number>[][] {
+    const blocks = this.#blocks;
+    const flow = this.#flow;
     const known: ReadonlySet<number>[][] = blocks.map(() => []);
+    this.#atEntry.fill(undefined);
+    this.#atEntry[0] = this.#assumed.get(0)?.slice() ?? new Int32Array(REGISTERS);
     for (let changed = true; changed; ) {
       changed = false;
       for (const number of flow.order) {
-        const registers = atEntry[number]!.slice();
+        const registers = this.#atEntry[number]!.slice();
         known[number] = blocks[number]!.instructions.map(
-          (instruction) => new Effect(instruction, resolver, registers).known,
+          (instruction) => new Effect(instruction, this.#resolver, registers).known,
         );
+        this.#atEnd[number] = registers;
         for (const next of successorsOf(blocks[number]!)) {
-          const before = atEntry[next];
-          const merged = before === undefined ? registers.slice() : before.map((parts, at) => parts & registers[at]!);
-          if (before?.every((parts, at) => parts === merged[at])) continue;
-          atEntry[next] = merged;
-          changed = true;
+          if (!flow.isIrreducible(number, next) && this.#merge(number, next)) changed = true;
         }
       }
     }
-    this.known = known;
+    return known;
+  }
+
+  /** Brings what is known at a block's end to the beginning of the next. @returns whether less is known there now */
+  #merge(from: number, to: number): boolean {
+    const assumed = this.#flow.isForward(from, to) ? this.#assumed.get(to) : undefined;
+    const coming = this.#atEnd[from]!.map((parts, at) => parts | (assumed?.[at] ?? 0));
+    const before = this.#atEntry[to];
+    const merged = before === undefined ? coming : before.map((parts, at) => parts & coming[at]!);
+    this.#atEntry[to] = merged;
+    return !(before?.every((parts, at) => parts === merged[at]) ?? false);
+  }
+
+  /** Takes back what does not hold from one round of a loop to the next. */
+  #assumesTooMuch(): boolean {
+    let found = false;
+    for (const [header, assumed] of this.#assumed) {
+      const holds = assumed.map((parts, at) => parts & this.#atEntry[header]![at]!);
+      if (holds.every((parts, at) => parts === assumed[at])) continue;
+      this.#assumed.set(header, holds);
+      found = true;
+    }
+    return found;
   }
 }
 
@@ -86,7 +135,7 @@ class Effect {
       case 'readVector': {
         const { id, type } = statement.local;
         const number = this.#number(statement.register);
-        const held = partsOf[type];
+        const held = PARTS_OF[type];
         this.#values.set(id, this.#registers[number]! & held);
         this.#sources.set(id, { number, held });
         break;
@@ -121,7 +170,7 @@ class Effect {
 
   #establish(property: NoDenormals): void {
     const { id } = property.local;
-    const parts = establishedBy(property);
+    const parts = partsLookedAt(property);
     const before = this.#values.get(id) ?? 0;
     if ((before & parts) === parts) this.known.add(id);
     this.#values.set(id, before | parts);
@@ -135,19 +184,9 @@ class Effect {
 
   #partsOf(node: Node): Parts {
     if (node.kind === 'local') return this.#values.get(node.id) ?? 0;
-    if (node.kind !== 'operation' || node.name !== 'i8x16.shuffle') return 0;
-    const operands = node.operands.map((operand) => this.#partsOf(operand));
-    const partsFrom = (width: 32 | 64): Parts => {
-      const [bytes, first] = width === 64 ? [8, DOUBLE] : [4, SINGLE];
-      let parts = 0;
-      for (let lane = 0; lane < 16 / bytes; lane++) {
-        const from = node.lanes!.slice(lane * bytes, (lane + 1) * bytes);
-        const isWhole = from[0]! % bytes === 0 && from.every((byte, at) => byte === from[0]! + at);
-        const source = (from[0]! & 15) / bytes;
-        if (isWhole && operands[from[0]! >> 4]! & (first << source)) parts |= first << lane;
-      }
-      return parts;
-    };
-    return partsFrom(64) | partsFrom(32);
+    return movedParts(node).reduce(
+      (parts, { to, from, operand }) => (this.#partsOf(operand) & from ? parts | to : parts),
+      0,
+    );
   }
 }

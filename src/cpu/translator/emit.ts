@@ -14,7 +14,7 @@ import {
   SPAN_OFFSET,
   XMM,
 } from '../layout.ts';
-import { SETTLED } from '../semantics/sse-guards.ts';
+import { DENORMAL_RESULTS, SETTLED } from '../semantics/sse-guards.ts';
 import type { CpuState } from '../state.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
@@ -139,6 +139,12 @@ export class RegionEmitter {
     const index = module.declare(['i32'], ['i32', 'i32']);
     this.#checkMxcsr();
     this.#loadState();
+    this.#lookInto(0, undefined, () => {
+      this.#code
+        .i32(this.#region.entry | SIDE_EXIT)
+        .get(this.#budget)
+        .return();
+    });
     this.#exit = this.#code.block();
     this.#tree(0);
     this.#code.end();
@@ -381,11 +387,26 @@ export class RegionEmitter {
       this.#leave(from, { kind: 'record', record: this.#blocks[to]!.record });
     } else if (!this.#flow.isForward(from, to)) {
       this.#repeat(from, to);
-    } else if (this.#flow.isMerge(to)) {
-      this.#code.br(this.#labels.get(to)!);
     } else {
-      this.#tree(to);
+      this.#lookInto(to, from, () => this.#leaveTo(from, () => this.#code.i32(this.#blocks[to]!.record)));
+      if (this.#flow.isMerge(to)) this.#code.br(this.#labels.get(to)!);
+      else this.#tree(to);
     }
+  }
+
+  /** On the way into a loop, looks at what the loop then need not look at in every round. @param from undefined from outside */
+  #lookInto(to: number, from: number | undefined, leave: () => void): void {
+    const looks = this.#denormalsFlow.looksInto(to, from);
+    if (looks.length === 0) return;
+    const { code, vector, mxcsr } = this.#frame;
+    looks.forEach(({ register, parts }, index) => {
+      this.#lowering.pushDenormals(vector[register]!, parts);
+      if (index > 0) code.op('i32.or');
+    });
+    code.if();
+    code.get(mxcsr!).i32(DENORMAL_RESULTS.mask).op('i32.and').i32(DENORMAL_RESULTS.value).op('i32.ne').if();
+    leave();
+    code.end().end();
   }
 
   /**

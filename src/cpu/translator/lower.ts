@@ -25,7 +25,7 @@ import type {
   Statement,
   ValueType,
 } from '../semantics/nodes.ts';
-import { SETTLED } from '../semantics/sse-guards.ts';
+import { denormal, SETTLED } from '../semantics/sse-guards.ts';
 import { LANES } from '../semantics/sse-lanes.ts';
 import type { CpuState } from '../state.ts';
 import type { Code } from '../wasm/code.ts';
@@ -34,6 +34,7 @@ import { isComputation } from './programs.ts';
 import type { RegionInstruction } from './region.ts';
 import type { RegisterResolver } from './register-use.ts';
 import type { Swift } from './swift.ts';
+import { DOUBLES, type Parts, SINGLES, SINGLES_SHIFT } from './vector-parts.ts';
 
 /** A span, in locals for as long as the region runs. */
 export interface SpanLocals {
@@ -278,6 +279,22 @@ export class RegionLowering extends ProgramLowering {
   pushSomeBeyond(width: 32 | 64, most: number): void {
     this.bindFixed(OPERAND, most);
     this.value((width === 64 ? LANES.PD : LANES.PS).someBeyond!(OPERAND as Node<'v128'>));
+  }
+
+  /** Pushes an i32 that is not 0 when one of these parts of a vector is a denormal. @param local of the vector */
+  pushDenormals(local: number, parts: Parts): void {
+    this.bindFixed(OPERAND, local);
+    const some = (
+      [
+        [LANES.PD, parts & DOUBLES],
+        [LANES.PS, (parts & SINGLES) >> SINGLES_SHIFT],
+      ] as const
+    ).filter(([, lanes]) => lanes !== 0);
+    some.forEach(([shape, lanes], index) => {
+      this.value(shape.any(denormal(shape, OPERAND)));
+      this.code.i32(lanes).op('i32.and');
+      if (index > 0) this.code.op('i32.or');
+    });
   }
 
   /** What MXCSR, immediates and registers tell of bound values. */
