@@ -7,8 +7,9 @@ import { DecodeError, Decoder } from './decode/decoder.ts';
 import { FORMS } from './decode/forms.ts';
 import type { Instruction } from './decode/instruction.ts';
 import { DeviceAccess } from './device-access.ts';
-import { Execution, type Loop, MARGIN, NO_TICKS } from './execution.ts';
+import { Execution, type InterpreterExports, MARGIN, NO_TICKS } from './execution.ts';
 import type { CodeCache } from './interpreter/code-cache.ts';
+import { NO_EXACT_RECORD, RUN_ENDS } from './interpreter/exact-run.ts';
 import { interpreterModule } from './interpreter/instance.ts';
 import { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
@@ -140,7 +141,8 @@ export class Cpu {
         codeWritten: (host: number, size: number) => this.#cache.invalidate((host >>> 0) - state.ramAddress, size),
       },
     });
-    this.#execution = new Execution(state, this.system, this.#cache, instance.exports.run as Loop, handlers.attend);
+    const exports = instance.exports as unknown as InterpreterExports;
+    this.#execution = new Execution(state, this.system, this.#cache, exports, handlers.attend);
     const devices = new DeviceAccess(state, bus, this.#writer, this.#execution);
     state.statusFlags = instance.exports.statusFlags as () => number;
     this.system.events.engine = instance.exports.deliverEvent as () => number;
@@ -359,12 +361,6 @@ export class Cpu {
     return this.#execution.run(record, ticks);
   }
 
-  /** @returns an R.EXIT; see Execution.runTo */
-  #executeTo(stop: number, record: number): number {
-    this.#next = 0;
-    return this.#execution.runTo(stop, record);
-  }
-
   #handle(reason: number): RunExit | undefined {
     switch (reason) {
       case R.EXIT.LINK:
@@ -449,13 +445,15 @@ export class Cpu {
     return undefined;
   }
 
-  /** Runs no more than `count` instructions, which is at most MARGIN: from one taken branch to the next, at last to a marked record. */
+  /** Runs no more than `count` instructions, which is at most MARGIN: from run to run, at last to a marked record. */
   #atMost(first: number, count: number): RunExit | undefined {
     const until = this.instructionCount + count;
     for (let record = first; ; record = this.#execution.record) {
-      const stop = this.#execution.recordAfter(record, until - this.instructionCount);
-      if (stop < 0) return this.#single();
-      const reason = stop === 0 ? this.#execute(record, NO_TICKS) : this.#executeTo(stop, record);
+      const left = until - this.instructionCount;
+      const stop = this.#execution.recordAfter(record, left);
+      if (stop === NO_EXACT_RECORD) return this.#single();
+      this.#next = 0;
+      const reason = stop === RUN_ENDS ? this.#execution.approach(record, left) : this.#execution.runTo(stop, record);
       if (reason !== R.EXIT.TICKS || this.instructionCount >= until) return this.#handle(reason);
     }
   }
@@ -487,7 +485,9 @@ export class Cpu {
     if (alone === 0) return this.#deliverPending();
     const { generation } = this.#cache;
     const stop = this.#execution.recordAfter(alone, 1);
-    const reason = stop <= 0 ? this.#execute(alone, NO_TICKS) : this.#executeTo(stop, alone);
+    this.#next = 0;
+    const execution = this.#execution;
+    const reason = stop <= RUN_ENDS ? execution.run(alone, NO_TICKS) : execution.runTo(stop, alone);
     this.#paused = reason === R.EXIT.RESTART;
     if (reason === R.EXIT.FAULT || reason === R.EXIT.DEVICE) this.#stops.discard();
     // What comes next belongs to the next step: its fetch may fault, behind whatever this instruction left pending.
@@ -503,7 +503,9 @@ export class Cpu {
    */
   #alone(record: number): number {
     const isBreakpoint = (this.state.u8[record + R.MARKS]! & R.MARK.breakpoint) !== 0;
-    return isBreakpoint || this.#execution.recordAfter(record, 1) < 0 ? this.#fetch.lookupSingle() : record;
+    return isBreakpoint || this.#execution.recordAfter(record, 1) === NO_EXACT_RECORD
+      ? this.#fetch.lookupSingle()
+      : record;
   }
 
   /** Repeats the instruction at RIP, which met a device or a watched page, with access to them. */

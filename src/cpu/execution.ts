@@ -5,10 +5,9 @@ import { Substitute } from './interpreter/substitute.ts';
 import { ATTENTION, FIELDS, NO_FETCH_CONTEXT } from './layout.ts';
 import type { CpuState } from './state.ts';
 import type { SystemUnit } from './system/system-unit.ts';
-import { REGION_REACH } from './translator/region.ts';
 
-/** Control may go on for this many instructions after its ticks are used up: through a region, a run entered anywhere, and a run. */
-export const MARGIN = 2 * R.RUN_LIMIT + REGION_REACH;
+/** Control may go on for this many instructions after its ticks are used up: through a run entered anywhere, and a run. */
+export const MARGIN = 2 * R.RUN_LIMIT;
 /** Ticks with which every taken branch comes back. */
 export const NO_TICKS = -MARGIN;
 
@@ -24,8 +23,12 @@ const CALLED_TICKS_WORD = FIELDS.calledTicks.address >> 2;
 const CALLED_RECORD_WORD = FIELDS.calledRecord.address >> 2;
 const RESUME_TICKS_WORD = FIELDS.resumeTicks.address >> 2;
 
-/** The interpreter's loop. @returns the ticks that are left */
-export type Loop = (record: number, ticks: number) => number;
+/** What is called of the interpreter's module. */
+export interface InterpreterExports {
+  /** See interpreter/exact-run.ts. */
+  readonly run: (record: number, ticks: number, more: number) => number;
+  readonly recordAfter: (record: number, count: number) => number;
+}
 
 /** Runs records and accounts for what retired: RIP and the instruction count are exact behind each call. */
 export class Execution {
@@ -36,7 +39,9 @@ export class Execution {
   readonly #state: CpuState;
   readonly #system: SystemUnit;
   readonly #cache: CodeCache;
-  readonly #loop: Loop;
+  readonly #loop: InterpreterExports['run'];
+  /** The record `count` instructions behind one; see interpreter/exact-run.ts. */
+  readonly recordAfter: InterpreterExports['recordAfter'];
   /** While records run: the instruction count at which their ticks are used up. */
   #budget = 0;
   /** Events may be delivered while records run. */
@@ -45,11 +50,12 @@ export class Execution {
   readonly #attending: Substitute;
 
   /** @param attend the handler that asks what is due before a record: Handlers.attend */
-  constructor(state: CpuState, system: SystemUnit, cache: CodeCache, loop: Loop, attend: number) {
+  constructor(state: CpuState, system: SystemUnit, cache: CodeCache, exports: InterpreterExports, attend: number) {
     this.#state = state;
     this.#system = system;
     this.#cache = cache;
-    this.#loop = loop;
+    this.#loop = exports.run;
+    this.recordAfter = exports.recordAfter;
     this.#stop = new Substitute(state.i32, R.PSEUDO.stop);
     this.#attending = new Substitute(state.i32, attend);
   }
@@ -57,9 +63,10 @@ export class Execution {
   /**
    * Runs records from one on.
    * @param ticks instructions after which the first taken branch comes back
+   * @param more instructions that may be executed behind them, as far as runs end within them
    * @returns an R.EXIT
    */
-  run(record: number, ticks: number): number {
+  run(record: number, ticks: number, more = 0): number {
     const words = this.#state.i32;
     words[INTERRUPT_PENDING_WORD] = this.#system.interruptBlocked ? 1 : 0;
     words[ATTENTION_WORD] = ATTENTION.none;
@@ -67,7 +74,7 @@ export class Execution {
     this.#mayDeliver = ticks !== NO_TICKS;
     words[DELIVERS_FAULTS_WORD] = this.#mayDeliver && !this.#system.eventsObserved ? 1 : 0;
     const resumed = words[SYSTEM_FLAGS_WORD]! & FLAG.RF;
-    const left = this.#loop(record, ticks + this.#cache.position(record));
+    const left = this.#loop(record, ticks + this.#cache.position(record), more);
     this.#attending.remove();
     const reason = words[EXIT_REASON_WORD]!;
     if (reason === R.EXIT.LOOKUP) {
@@ -134,23 +141,12 @@ export class Execution {
   }
 
   /**
-   * @returns the record `count` instructions behind one in its run; 0 when the run ends before; -1 when there is none at that place, or
-   * none with exact flags before it
+   * Runs records from one on until the run that comes next does not end within what is left of `count` instructions. The run of `record`
+   * itself must end within them.
+   * @returns an R.EXIT
    */
-  recordAfter(record: number, count: number): number {
-    const bytes = this.#state.u8;
-    const wanted = this.#cache.position(record) + count;
-    let at = record;
-    for (;;) {
-      const marks = bytes[at + R.MARKS]!;
-      if (marks & R.MARK.stub) return 0;
-      const count = marks & R.MARK.breakpoint ? 0 : marks & R.MARK.fused ? 2 : 1;
-      const next = this.#cache.position(at) + count;
-      if (next > wanted) return -1;
-      at += R.RECORD_BYTES;
-      if (this.#cache.position(at) !== next) return 0;
-      if (next === wanted) return bytes[at + R.MARKS]! & R.MARK.staleFlags ? -1 : at;
-    }
+  approach(record: number, count: number): number {
+    return this.run(record, count - MARGIN, MARGIN);
   }
 
   /** Clears the RF that an IRET has set meanwhile, unless no instruction has retired behind it. */

@@ -287,13 +287,17 @@ export const EXIT_SITES_LIMIT = 16384;
 export const EXIT_SITE_BYTES = 16;
 export const EXIT_SITE_TARGET = 8;
 
+/** How many translated regions there can be; and the ticks that each needs to begin, by its slot, so that it does not use up more. */
+export const REGION_SLOTS = 4096;
+export const REGION_TICKS = EXIT_SITES + EXIT_SITES_LIMIT * EXIT_SITE_BYTES;
+
 /**
  * What is known of the TLBs' entries (system/tlb.ts). A slot is the number of an entry in all the TLBs one behind the other.
  * TLB_STATUS: a byte for each slot, of TLB_IN_LOCAL_LOG and TLB_IN_GLOBAL_LOG, the logs that name it, and TLB_GLOBAL when its entry
  * is a global one. The logs: an i32 count, and so many i32 numbers of slots that have been filled since the log was last emptied.
  */
 export const TLB_SLOTS = MMU_INDEXES * 2 * TLB_ENTRIES;
-export const TLB_STATUS = EXIT_SITES + EXIT_SITES_LIMIT * EXIT_SITE_BYTES;
+export const TLB_STATUS = REGION_TICKS + 4 * REGION_SLOTS;
 export const TLB_IN_LOCAL_LOG = 1;
 export const TLB_IN_GLOBAL_LOG = 2;
 export const TLB_GLOBAL = 4;

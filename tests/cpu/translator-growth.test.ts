@@ -82,7 +82,7 @@ it('grows regions along the calls, returns and system calls by which they are le
   const reference = machine({ engine: 'interpreter' });
   const candidate = machine({ translator: { threshold: 2, review: 2, manyExits: 10 } });
   const step = 99_991;
-  for (let until = step; until < 60 * step; until += step) {
+  for (let until = step; until < 80 * step; until += step) {
     for (const cpu of [reference, candidate]) expect(cpu.run(until).reason).toBe('budget');
     expect(stateOf(candidate)).toEqual(stateOf(reference));
   }

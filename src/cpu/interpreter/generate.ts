@@ -6,6 +6,8 @@ import {
   type FieldName,
   INDIRECT_RECORD,
   JUMP_CACHE,
+  REGION_SLOTS,
+  REGION_TICKS,
   RESUME_RECORD,
   SIDE_EXIT_COUNTERS,
   SIDE_EXITS,
@@ -16,6 +18,7 @@ import type { Program, Statement } from '../semantics/nodes.ts';
 import { Vector } from '../system/vectors.ts';
 import { Code, type Label } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
+import { defineExactRun, defineRecordAfter } from './exact-run.ts';
 import { fuse } from './fusion.ts';
 import { fusedConditions, heatOf } from './hot-forms.ts';
 import { fitsArm, HotLowering, mayGiveUp } from './hot-lowering.ts';
@@ -128,8 +131,10 @@ class Generator {
     });
     this.#module.element(first, functions);
     const firstRegionSlot = first + functions.length;
-    this.#module.reserveTable(firstRegionSlot + R.REGION.slots);
-    this.#module.export('run', this.#run(firstRegionSlot));
+    this.#module.reserveTable(firstRegionSlot + REGION_SLOTS);
+    const recordAfter = defineRecordAfter(this.#module);
+    this.#module.export('run', defineExactRun(this.#module, this.#run(firstRegionSlot), recordAfter));
+    this.#module.export('recordAfter', recordAfter);
     this.#module.export('statusFlags', this.#functions.statusFlags);
     this.#module.export('deliverEvent', this.#functions.deliverEvent);
     this.#module.export('invalidatePage', this.#functions.invalidatePage);
@@ -363,16 +368,13 @@ class Generator {
   ): void {
     const { ticks, handler, next, labels, otherwise, byFunction, firstRegionSlot, loadTlbs } = at;
     const type = this.#module.type(['i32'], ['i32', 'i32']);
-    code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').tee(handler).i32(0).op('i32.ge_s').if();
-    code.get(handler);
-    code
-      .get(record)
-      .load('i32', 32, R.SCALE)
-      .i32(R.REGION.slotShift)
-      .op('i32.shr_u')
-      .i32(firstRegionSlot)
-      .op('i32.add');
-    code.callIndirect(type).set(ticks).set(handler);
+    const [slot, reserve] = [code.local('i32'), code.local('i32')];
+    code.get(record).load('i32', 32, R.SCALE).i32(R.REGION.slotShift).op('i32.shr_u').tee(slot);
+    code.i32(2).op('i32.shl').load('i32', 32, REGION_TICKS).set(reserve);
+    code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').get(reserve).op('i32.sub').tee(handler);
+    code.i32(0).op('i32.ge_s').if();
+    code.get(handler).get(slot).i32(firstRegionSlot).op('i32.add').callIndirect(type);
+    code.get(reserve).op('i32.add').set(ticks).set(handler);
     loadTlbs();
     code.get(handler).i32(~SIDE_EXIT).op('i32.and').set(record);
     code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.add').set(ticks);

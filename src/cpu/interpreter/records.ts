@@ -85,7 +85,7 @@ export const EXIT = {
 
 /** Handler numbers that have no form. */
 export const PSEUDO = {
-  /** The head of a translated region (REGION): its function runs, unless the budget is too small for the first block. */
+  /** The head of a translated region (REGION): its function runs, unless fewer ticks are left than it needs (REGION_TICKS). */
   region: 0,
   /** A stub whose RIP the driver resolves, then patches the branch. */
   link: 1,
@@ -107,4 +107,4 @@ export const PSEUDO = {
 export const PSEUDO_HANDLERS = 11;
 
 /** What a region's head keeps in the free bits of SCALE: its own handler, and the region's slot in the function table. */
-export const REGION = { handlerShift: 6, handlerMask: 0x1fff, slotShift: 19, slots: 4096 } as const;
+export const REGION = { handlerShift: 6, handlerMask: 0x1fff, slotShift: 19 } as const;

@@ -129,6 +129,11 @@ export class RegionEmitter {
     for (const block of region.blocks) for (const each of block.instructions) this.#lowering.collectSpans(each);
   }
 
+  /** How many instructions may retire between two looks at the budget. */
+  get reach(): number {
+    return this.#blocks.reduce((sum, block) => sum + block.count, 0);
+  }
+
   /** The counted ways out of what has been emitted. */
   get sites(): ExitSite[] {
     return [...this.#sites.values()].filter((site) => site !== undefined);

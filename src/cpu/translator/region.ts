@@ -75,5 +75,3 @@ export function successorsOf(block: Block): number[] {
 export const REGION_LIMIT = 400;
 /** How many more copies of its blocks may add (split.ts). */
 export const COPY_LIMIT = 160;
-/** Bounds what runs between two looks at the budget. */
-export const REGION_REACH = REGION_LIMIT + COPY_LIMIT;

@@ -4,7 +4,7 @@ import type { CodePage } from '../interpreter/code-page.ts';
 import type { Handlers } from '../interpreter/generate.ts';
 import type { RecordWriter } from '../interpreter/record-writer.ts';
 import * as R from '../interpreter/records.ts';
-import { MODE } from '../layout.ts';
+import { MODE, REGION_SLOTS, REGION_TICKS } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import type { Spans } from '../system/spans.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
@@ -277,7 +277,7 @@ export class Translator {
     const compiled: CompiledModule = { bytes: bytes.length, installed: new Set() };
     this.#modules.add(compiled);
     regions.forEach((region, number) => {
-      this.#install(region, exports[`region${number}`], compiled, emitters[number]!.sites);
+      this.#install(region, exports[`region${number}`], compiled, emitters[number]!);
     });
   }
 
@@ -285,9 +285,9 @@ export class Translator {
   #makeRoom(regions: number): void {
     const { capacity } = this.options;
     const slots = () => this.#usedSlots - this.#freeSlots.length + regions;
-    if (this.statistics.bytes < capacity && slots() <= R.REGION.slots) return;
+    if (this.statistics.bytes < capacity && slots() <= REGION_SLOTS) return;
     for (const { installed } of this.#modules) {
-      if (this.statistics.bytes <= capacity / 2 && slots() <= R.REGION.slots / 2) return;
+      if (this.statistics.bytes <= capacity / 2 && slots() <= REGION_SLOTS / 2) return;
       this.statistics.evicted += installed.size;
       for (const each of installed) this.#remove(each);
     }
@@ -297,13 +297,14 @@ export class Translator {
     region: Region,
     code: WebAssembly.ExportValue | undefined,
     module: CompiledModule,
-    sites: readonly ExitSite[],
+    { sites, reach }: RegionEmitter,
   ): void {
     const outgrown = this.#byEntry.get(region.entry);
     if (outgrown !== undefined) this.#remove(outgrown);
     const slot = this.#freeSlots.pop() ?? this.#usedSlots++;
     this.#table.set(this.#firstSlot + slot, code);
     const words = this.#state.i32;
+    words[(REGION_TICKS >> 2) + slot] = reach;
     const handler = words[(region.entry + R.HANDLER) >> 2]!;
     words[(region.entry + R.SCALE) >> 2]! |= (handler << R.REGION.handlerShift) | (slot << R.REGION.slotShift);
     words[(region.entry + R.HANDLER) >> 2] = R.PSEUDO.region;
