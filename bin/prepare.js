@@ -45,7 +45,8 @@ function removeOutdated(outputs) {
 
 async function buildDist() {
   const stamp = join(root, 'dist', '.built');
-  const sources = Math.max(newestBelow(join(root, 'src')), modifiedAt(join(root, 'package-lock.json')));
+  const folders = ['src', 'bin'].map((folder) => newestBelow(join(root, folder)));
+  const sources = Math.max(...folders, modifiedAt(join(root, 'package-lock.json')));
   if (modifiedAt(stamp) >= sources) return;
   const { build } = await import(pathToFileURL(join(root, 'node_modules/esbuild/lib/main.js')).href);
   const options = {
@@ -56,6 +57,7 @@ async function buildDist() {
     platform: 'node',
     target: 'node20',
     external: ['chalk', 'commander'],
+    alias: { typescript: './bin/bundled-typescript.js' },
     // TypeScript, bundled, need not be searched for exports at every start; it is not to look for the files of a Node host.
     define: { 'process.browser': 'true' },
     minifyWhitespace: true,
