@@ -319,6 +319,8 @@ export class RegionEmitter {
   #ending(number: number, block: Block): void {
     const code = this.#code;
     if (block.ending === 'jump') {
+      const { resumes } = block.instructions.at(-1)!.translatable;
+      if (resumes) code.i32(0).get(this.#budget).store('i32', 32, FIELDS.resumeTicks.address);
       this.#chooseTarget(number, block.candidates);
       this.#leaveByJump(number);
     } else if (block.taken === undefined) {
@@ -427,6 +429,10 @@ export class RegionEmitter {
   /** Leaves behind a block by a way that is no block's. */
   #leave(from: number, { kind, record }: Leaving): void {
     const code = this.#code;
+    if (kind === 'interpreted') {
+      this.#leaveTo(from, () => code.i32(record | SIDE_EXIT));
+      return;
+    }
     this.#count(from, `${kind} ${record}`, false);
     this.#leaveTo(from, () => {
       if (kind === 'record') code.i32(record);

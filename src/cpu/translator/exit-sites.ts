@@ -53,7 +53,7 @@ export class ExitSites {
   }
 
   release(site: ExitSite): void {
-    const count = this.#count(site);
+    const count = this.count(site);
     if (count > 0) {
       const { rip, form } = this.#place(site);
       const known = this.#released.get(rip);
@@ -70,12 +70,13 @@ export class ExitSites {
     for (const site of this.#sites) {
       if (site === undefined) continue;
       const { rip, form } = this.#place(site);
-      counts.set(rip, { form, count: (counts.get(rip)?.count ?? 0) + this.#count(site) });
+      counts.set(rip, { form, count: (counts.get(rip)?.count ?? 0) + this.count(site) });
     }
     return [...counts].map(([rip, counted]) => ({ rip, ...counted }));
   }
 
-  #count({ address }: ExitSite): number {
+  /** How often it was taken. */
+  count({ address }: ExitSite): number {
     return this.#state.i32[address >> 2]!;
   }
 

@@ -25,6 +25,8 @@ export interface TranslatableProgram extends FlagUse {
   /** Control may leave before it is complete. */
   readonly mayExit: boolean;
   readonly ending: Ending;
+  /** It is a jump that may set RF: see FIELDS.resumeTicks. */
+  readonly resumes: boolean;
 }
 
 const NEVER = new Set<Statement['kind']>(['bulk', 'restart']);
@@ -45,8 +47,7 @@ class Survey {
   visit(statements: readonly Statement[]): void {
     for (const statement of statements) {
       const { kind } = statement;
-      const resumes = statement.kind === 'jump' && statement.resumes;
-      if (NEVER.has(kind) || changesMxcsr(statement) || resumes) this.translatable = false;
+      if (NEVER.has(kind) || changesMxcsr(statement)) this.translatable = false;
       // An instruction that has begun to change the state cannot be left to the interpreter any more.
       const mayExit =
         EXITS.has(kind) || (kind === 'store' && statement.kind === 'store' && statement.place === undefined);
@@ -124,6 +125,7 @@ export class Programs {
       writesFlags: statements.some((statement) => statement.kind === 'setFlags'),
       mayExit: survey.mayExit,
       ending: endingOf(statements),
+      resumes: statements.some((statement) => statement.kind === 'jump' && statement.resumes),
     };
   }
 }

@@ -106,6 +106,7 @@ export class RegionBuilder {
     this.#pages.add(page);
     this.#mode = page.mode;
     const steps = new Map<number, Step>();
+    const interpreted = new Set<number>();
     const leaders = new Set<number>([entry]);
     const queue = [entry];
     const lead = (record: number) => {
@@ -119,7 +120,10 @@ export class RegionBuilder {
         if (instructions >= this.#limit) break;
         const step = record === excluded ? undefined : this.#step(record);
         if (this.#cache.generation !== generation) return undefined;
-        if (step === undefined) break;
+        if (step === undefined) {
+          if (record !== excluded && this.#isInstruction(record)) interpreted.add(record);
+          break;
+        }
         steps.set(record, step);
         instructions += step.instruction.count;
         for (const target of step.targets) lead(target);
@@ -132,17 +136,22 @@ export class RegionBuilder {
       }
     }
     if (!steps.has(entry)) return undefined;
-    const blocks = new BlockCutter(this.#state, this.#writer, steps, leaders).cut(entry);
+    const blocks = new BlockCutter(this.#state, this.#writer, { steps, leaders, interpreted }).cut(entry);
     return { pages: [...this.#pages], entry, blocks, instructions };
+  }
+
+  /** It is neither a stub nor stands for another record. */
+  #isInstruction(record: number): boolean {
+    const handler = this.#state.i32[(record + R.HANDLER) >> 2]!;
+    const isOrdinary = handler >= R.PSEUDO_HANDLERS || handler === R.PSEUDO.region || handler === R.PSEUDO.helper;
+    return isOrdinary && (this.#state.u8[record + R.MARKS]! & R.MARK.stub) === 0;
   }
 
   /** @returns undefined for what only the interpreter executes */
   #step(record: number): Step | undefined {
     const page = this.#writer.pageOf(record);
+    if (page === undefined || !this.#isInstruction(record)) return undefined;
     const marks = this.#state.u8[record + R.MARKS]!;
-    const handler = this.#state.i32[(record + R.HANDLER) >> 2]!;
-    const standsForOthers = handler < R.PSEUDO_HANDLERS && handler !== R.PSEUDO.region;
-    if (page === undefined || marks & R.MARK.stub || standsForOthers) return undefined;
     const decoded = this.#writer.decodedAs(record);
     if (decoded === undefined) return undefined;
     const translatable = this.#programs.find(decoded.variant, decoded.condition);
@@ -225,18 +234,17 @@ export class RegionBuilder {
     return offset >= 0 && offset < PAGE ? this.#recordAt(page, offset) : this.#findInCache(low, high);
   }
 
-  /** Follows the jump cache into another page, of either ring. */
+  /** Follows the jump cache into another page, of either ring; of what it held before mappings changed, it may do so again. */
   #findInCache(low: number, high: number): number {
     const words = this.#state.i32;
     const entry = (JUMP_CACHE >> 2) + jumpCacheIndex(low) * 4;
     if (words[entry] !== low || words[entry + 1] !== high) return 0;
-    const context = words[entry + 3]!;
-    const isCurrent =
-      context === this.#state.get('userFetchContext') || context === this.#state.get('supervisorFetchContext');
     const record = words[entry + 2]!;
     const page = this.#writer.pageOf(record);
-    if (!isCurrent || page === undefined || page.mode !== this.#mode) return 0;
-    if (this.#state.u8[record + R.MARKS]! & R.MARK.stub) return 0;
+    const offset = low & (PAGE - 1);
+    const isThere = page?.entries[offset] === record || page?.crossing.get(offset)?.record === record;
+    if (page === undefined || !isThere || page.mode !== this.#mode) return 0;
+    if (page.ripBase + offset !== high * 2 ** 32 + (low >>> 0)) return 0;
     if (!this.#pages.has(page)) {
       if (this.#pages.size >= PAGE_LIMIT) return 0;
       this.#pages.add(page);
@@ -254,19 +262,30 @@ export class RegionBuilder {
   }
 }
 
+/** What was found around an entry. */
+interface Collected {
+  readonly steps: ReadonlyMap<number, Step>;
+  /** Records that begin blocks. */
+  readonly leaders: ReadonlySet<number>;
+  /** Instructions that only the interpreter executes. */
+  readonly interpreted: ReadonlySet<number>;
+}
+
 /** Cuts what was collected into blocks. */
 class BlockCutter {
   readonly #state: CpuState;
   readonly #writer: RecordWriter;
   readonly #steps: ReadonlyMap<number, Step>;
   readonly #leaders: ReadonlySet<number>;
+  readonly #interpreted: ReadonlySet<number>;
   readonly #numbers = new Map<number, number>();
 
-  constructor(state: CpuState, writer: RecordWriter, steps: ReadonlyMap<number, Step>, leaders: ReadonlySet<number>) {
+  constructor(state: CpuState, writer: RecordWriter, { steps, leaders, interpreted }: Collected) {
     this.#state = state;
     this.#writer = writer;
     this.#steps = steps;
     this.#leaders = leaders;
+    this.#interpreted = interpreted;
     for (const leader of leaders) if (steps.has(leader)) this.#numbers.set(leader, this.#numbers.size);
   }
 
@@ -304,12 +323,16 @@ class BlockCutter {
             : undefined,
         next:
           ending === 'next' || ending === 'conditional'
-            ? this.#exit(record, last.next, { kind: 'record', record: record + R.RECORD_BYTES })
+            ? this.#exit(record, last.next, this.#behind(record + R.RECORD_BYTES))
             : undefined,
         candidates: ending === 'jump' ? this.#candidates(record, last.mnemonic, targets) : [],
       };
     });
     return this.#numbers.get(entry) === 0 ? blocks : [];
+  }
+
+  #behind(record: number): Leaving {
+    return { kind: this.#interpreted.has(record) ? 'interpreted' : 'record', record };
   }
 
   #ripOf(record: number): bigint {
@@ -330,7 +353,7 @@ class BlockCutter {
 
   /** @param targets records */
   #candidates(from: number, mnemonic: string, targets: readonly number[]): Candidate[] {
-    const changesRing = mnemonic === 'SYSCALL' || mnemonic === 'SYSRET';
+    const changesRing = mnemonic === 'SYSCALL' || mnemonic === 'SYSRET' || mnemonic === 'IRET';
     const found = [...new Set(targets)].flatMap((record): Candidate[] => {
       const block = this.#numbers.get(record);
       if (block === undefined) return [];

@@ -11,8 +11,10 @@ export interface RegionInstruction {
 
 /** A way out of the region. */
 export type Leaving =
-  /** The record itself, in the interpreter. */
+  /** The record, in the interpreter or at the head of another region. */
   | { readonly kind: 'record'; readonly record: number }
+  /** The record, which only the interpreter executes. */
+  | { readonly kind: 'interpreted'; readonly record: number }
   /** Whatever the TARGET field of a branch's record holds when it is taken. */
   | { readonly kind: 'target'; readonly record: number };
 

@@ -44,6 +44,8 @@ export const DEFAULT_TRANSLATOR: TranslatorOptions = {
 const PATIENCE = 24;
 /** A page whose translations were dropped so often is left to the interpreter: it holds code that keeps changing. */
 const DROP_LIMIT = 16;
+/** `manyExits` cost about as much as compiling so many instructions. */
+const INSTRUCTIONS_WORTH = 16;
 /** How often a region is built anew because it was left often. */
 const GROWTH_LIMIT = 6;
 /** Places of which anything is remembered. */
@@ -55,6 +57,8 @@ interface Installed {
   readonly slot: number;
   readonly module: CompiledModule;
   readonly sites: readonly ExitSite[];
+  /** Exits before it is considered whether to build it anew. */
+  patience: number;
 }
 
 /** What was compiled at once. The host frees its code when the last region is gone. */
@@ -201,12 +205,12 @@ export class Translator {
   /** Regions that are left often are built anew: by now more of the ways that control takes is known. */
   #review(): void {
     this.#unreviewed = 0;
-    const entries = new Set<number>();
+    const exits = new Map<number, number>();
     for (const site of this.#sites.review(this.options.manyExits)) {
       if (site.isComputed) this.#builder.observe(site.record, this.#sites.target(site));
-      entries.add(site.entry);
+      exits.set(site.entry, Math.max(exits.get(site.entry) ?? 0, this.#sites.count(site)));
     }
-    for (const entry of entries) this.#grow(entry);
+    for (const [entry, count] of exits) this.#grow(this.#byEntry.get(entry)!, count);
     for (const record of this.#leftToInterpreter.review(this.options.manyExits)) this.#resumeBehind(record);
   }
 
@@ -220,12 +224,19 @@ export class Translator {
     if (region !== undefined) this.#queue.push(region);
   }
 
-  #grow(entry: number): void {
-    const { region } = this.#byEntry.get(entry)!;
+  /** Builds a region anew once the ways out that may become ways inside have cost about as much as compiling it will. */
+  #grow(installed: Installed, exits: number): void {
+    const { region } = installed;
+    const { entry } = region;
     const growths = this.#growths.get(entry) ?? 0;
-    if (growths >= GROWTH_LIMIT || this.#queue.some((each) => each.entry === entry)) return;
+    const isQueued = this.#queue.some((each) => each.entry === entry);
+    if (exits < installed.patience || growths >= GROWTH_LIMIT || isQueued) return;
     const grown = this.#builder.build(region.pages[0]!, entry);
-    if (grown === undefined || ways(grown) <= ways(region)) return;
+    const worth = grown === undefined ? 0 : (grown.instructions / INSTRUCTIONS_WORTH) * this.options.manyExits;
+    if (grown === undefined || exits < worth || ways(grown) <= ways(region)) {
+      installed.patience = Math.max(worth, 2 * exits);
+      return;
+    }
     this.#growths.set(entry, growths + 1);
     this.#queue.push(grown);
   }
@@ -308,7 +319,7 @@ export class Translator {
     const handler = words[(region.entry + R.HANDLER) >> 2]!;
     words[(region.entry + R.SCALE) >> 2]! |= (handler << R.REGION.handlerShift) | (slot << R.REGION.slotShift);
     words[(region.entry + R.HANDLER) >> 2] = R.PSEUDO.region;
-    const installed: Installed = { region, slot, module, sites };
+    const installed: Installed = { region, slot, module, sites, patience: 0 };
     this.#byEntry.set(region.entry, installed);
     module.installed.add(installed);
     for (const page of region.pages) {
