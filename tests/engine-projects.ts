@@ -42,6 +42,7 @@ export const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
     'cpu/translator-capacity',
     'cpu/translator-denormals',
     'cpu/translator-growth',
+    'cpu/translator-mxcsr',
     'cpu/translator-sse',
     'cpu/translator-stops',
     'system/engines',

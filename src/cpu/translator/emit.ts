@@ -36,6 +36,8 @@ export interface ImportedFunctions {
   readonly invalidatePage: number;
 }
 
+export const mxcsrIsSettled = (state: CpuState): boolean => (state.get('mxcsr') & SETTLED.mask) === SETTLED.value;
+
 type SiteAllocator = (record: number, isComputed: boolean) => ExitSite | undefined;
 
 /**
@@ -105,7 +107,7 @@ export class RegionEmitter {
       tlbRead: code.local('i32'),
       tlbWrite: code.local('i32'),
       mxcsr: usesMxcsr ? code.local('i32') : undefined,
-      isSettled: (state.get('mxcsr') & SETTLED.mask) === SETTLED.value,
+      isSettled: mxcsrIsSettled(state),
       branchTaken: code.local('i32'),
       jumpTarget: code.local('i64'),
       ...imported,
@@ -137,6 +139,11 @@ export class RegionEmitter {
   /** The counted ways out of what has been emitted. */
   get sites(): ExitSite[] {
     return [...this.#sites.values()].filter((site) => site !== undefined);
+  }
+
+  /** Whether it was made for a settled MXCSR; undefined where that is no matter. */
+  get isSettled(): boolean | undefined {
+    return this.#frame.mxcsr === undefined ? undefined : this.#frame.isSettled;
   }
 
   /** Defines the region's function in a module. @returns its index */

@@ -8,7 +8,7 @@ import { MODE, REGION_SLOTS, REGION_TICKS } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import type { Spans } from '../system/spans.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
-import { RegionEmitter } from './emit.ts';
+import { mxcsrIsSettled, RegionEmitter } from './emit.ts';
 import { type ExitSite, ExitSites } from './exit-sites.ts';
 import { outermostLoop } from './outermost-loop.ts';
 import { Programs } from './programs.ts';
@@ -59,6 +59,8 @@ interface Installed {
   readonly sites: readonly ExitSite[];
   /** Exits before it is considered whether to build it anew. */
   patience: number;
+  /** Whether MXCSR was settled (sse-guards.ts) when it was compiled; undefined where that is no matter. */
+  readonly isSettled: boolean | undefined;
 }
 
 /** What was compiled at once. The host frees its code when the last region is gone. */
@@ -211,7 +213,19 @@ export class Translator {
       exits.set(site.entry, Math.max(exits.get(site.entry) ?? 0, this.#sites.count(site)));
     }
     for (const [entry, count] of exits) this.#grow(this.#byEntry.get(entry)!, count);
+    if (mxcsrIsSettled(this.#state)) this.#settle();
     for (const record of this.#leftToInterpreter.review(this.options.manyExits)) this.#resumeBehind(record);
+  }
+
+  /** Regions that were compiled before MXCSR was what it is in nearly all code are compiled anew. */
+  #settle(): void {
+    for (const { region, isSettled } of this.#byEntry.values()) {
+      const { entry } = region;
+      const growths = this.#growths.get(entry) ?? 0;
+      if (isSettled !== false || growths >= GROWTH_LIMIT || this.#queue.some((each) => each.entry === entry)) continue;
+      this.#growths.set(entry, growths + 1);
+      this.#queue.push(region);
+    }
   }
 
   /** Regions leave this instruction to the interpreter over and over: what follows it is to be translated code again. */
@@ -308,7 +322,7 @@ export class Translator {
     region: Region,
     code: WebAssembly.ExportValue | undefined,
     module: CompiledModule,
-    { sites, reach }: RegionEmitter,
+    { sites, reach, isSettled }: RegionEmitter,
   ): void {
     const outgrown = this.#byEntry.get(region.entry);
     if (outgrown !== undefined) this.#remove(outgrown);
@@ -319,7 +333,7 @@ export class Translator {
     const handler = words[(region.entry + R.HANDLER) >> 2]!;
     words[(region.entry + R.SCALE) >> 2]! |= (handler << R.REGION.handlerShift) | (slot << R.REGION.slotShift);
     words[(region.entry + R.HANDLER) >> 2] = R.PSEUDO.region;
-    const installed: Installed = { region, slot, module, sites, patience: 0 };
+    const installed: Installed = { region, slot, module, sites, isSettled, patience: 0 };
     this.#byEntry.set(region.entry, installed);
     module.installed.add(installed);
     for (const page of region.pages) {
