@@ -5,7 +5,7 @@ import type { CodePage } from './interpreter/code-page.ts';
 import type { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
 import type { Templates } from './interpreter/templates.ts';
-import { FIELDS, MODE, MODE_DECODE_MASK, SS } from './layout.ts';
+import { ATTENTION, FIELDS, MODE, MODE_DECODE_MASK, NO_FETCH_CONTEXT, SS } from './layout.ts';
 import type { PendingFault } from './pending-fault.ts';
 import type { CpuState } from './state.ts';
 import type { SystemUnit } from './system/system-unit.ts';
@@ -15,10 +15,13 @@ import { Vector } from './system/vectors.ts';
 const PAGE = 4096;
 const RECENT = 1024;
 const RIP_WORD = FIELDS.rip.address >> 2;
+const ATTENTION_WORD = FIELDS.attention.address >> 2;
 
 /** From RIP to decoded code: the segment's limit, the page walk of a fetch, the code cache. Faults are left pending. */
 export class CodeFetch implements CodeSource {
   readonly cache: CodeCache;
+  /** Every look-up is to be seen by the driver. */
+  leavesRuns = false;
   /** The page in which `lookup` last found a record. */
   page: CodePage | undefined;
 
@@ -76,6 +79,50 @@ export class CodeFetch implements CodeSource {
     const record = this.cache.record(this.#current(page), this.offset());
     if (record !== 0) this.cache.remember(low, high, record);
     return record;
+  }
+
+  /** Within a run. @returns the record at RIP, or 0 where the run must end: the driver does what there is to do */
+  lookupInRun(): number {
+    return this.leavesRuns || this.#state.fetchContext === NO_FETCH_CONTEXT ? 0 : this.lookup();
+  }
+
+  /** Within a run: makes the branch that a link stub stands for find its target from now on, if it can be looked up. */
+  link(stub: number): void {
+    if (this.leavesRuns) return;
+    const { generation } = this.cache;
+    const record = this.#lookupAt(stub);
+    if (record !== 0 && this.cache.generation === generation) this.cache.link(stub, record);
+  }
+
+  /** Decodes a dropped record anew, or makes it find what stands for it now. @returns the record at its RIP, or 0 with a fault pending */
+  renew(dropped: number): number {
+    if (this.cache.renew(dropped)) {
+      this.page = this.#writer.pageOf(dropped);
+      return dropped;
+    }
+    const { generation } = this.cache;
+    const record = this.#lookupAt(dropped);
+    if (record !== 0 && this.cache.generation === generation) this.cache.supersede(dropped);
+    return record;
+  }
+
+  /**
+   * `renew` within a run.
+   * @returns 1 when the record may be executed; 0 when control must go on at its RIP; -1, with nothing done, when only the driver can go on
+   */
+  renewInRun(dropped: number): -1 | 0 | 1 {
+    if (this.#state.i32[ATTENTION_WORD] !== ATTENTION.none) return -1;
+    if (this.cache.renew(dropped)) return 1;
+    if (this.leavesRuns) return -1;
+    const { generation } = this.cache;
+    return this.renew(dropped) === 0 && this.cache.generation === generation ? -1 : 0;
+  }
+
+  #lookupAt(record: number): number {
+    const words = this.#state.i32;
+    words[RIP_WORD] = words[(record + R.RIP) >> 2]!;
+    words[RIP_WORD + 1] = words[(record + R.RIP + 4) >> 2]!;
+    return this.lookup();
   }
 
   /** @returns a record at RIP for one instruction by itself, or 0 with a fault pending */

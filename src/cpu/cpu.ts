@@ -14,7 +14,16 @@ import { interpreterModule } from './interpreter/instance.ts';
 import { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
 import { Templates } from './interpreter/templates.ts';
-import { BRANCH_RECORD, EXIT_RECORD, FIELDS, INDIRECT_RECORD, MODE, RESUME_RECORD, STRING_LIMIT } from './layout.ts';
+import {
+  BRANCH_RECORD,
+  EXIT_RECORD,
+  FIELDS,
+  INDIRECT_RECORD,
+  LOOKUP_RECORD,
+  MODE,
+  RESUME_RECORD,
+  STRING_LIMIT,
+} from './layout.ts';
 import { PendingFault } from './pending-fault.ts';
 import { CpuState } from './state.ts';
 import { SystemUnit } from './system/system-unit.ts';
@@ -69,8 +78,8 @@ export interface CpuEvent {
 }
 
 /** Exits of an instruction that is complete. */
-const { LINK, LOOKUP, RELOOKUP, TICKS, STOP, BOUNDARY } = R.EXIT;
-const GONE_ON: ReadonlySet<number> = new Set([LINK, LOOKUP, RELOOKUP, TICKS, STOP, BOUNDARY]);
+const { LOOKUP, RELOOKUP, TICKS, STOP, BOUNDARY } = R.EXIT;
+const GONE_ON: ReadonlySet<number> = new Set([LOOKUP, RELOOKUP, TICKS, STOP, BOUNDARY]);
 
 /**
  * The processor: drives the interpreter, hands rare instructions to their TypeScript functions, and takes faults and interrupts.
@@ -139,6 +148,9 @@ export class Cpu {
         writeDevice: (low: number, size: number, value: number, high: number) => devices.write(low, size, value, high),
         attend: (record: number, ticks: number) => this.#execution.attend(record, ticks),
         codeWritten: (host: number, size: number) => this.#cache.invalidate((host >>> 0) - state.ramAddress, size),
+        lookup: () => this.#fetch.lookupInRun(),
+        link: (stub: number) => this.#fetch.link(stub),
+        renew: (record: number) => this.#fetch.renewInRun(record),
       },
     });
     const exports = instance.exports as unknown as InterpreterExports;
@@ -159,6 +171,7 @@ export class Cpu {
       (linear) => this.#peek64(linear),
       this.system.tlb.spans,
     );
+    this.#fetch.leavesRuns = this.translator.isEager;
   }
 
   /**
@@ -181,6 +194,7 @@ export class Cpu {
     this.state.i32[(INDIRECT_RECORD + R.HANDLER) >> 2] = R.PSEUDO.indirect;
     this.state.i32[(BRANCH_RECORD + R.HANDLER) >> 2] = R.PSEUDO.goto;
     this.state.i32[(RESUME_RECORD + R.HANDLER) >> 2] = R.PSEUDO.resume;
+    this.state.i32[(LOOKUP_RECORD + R.HANDLER) >> 2] = R.PSEUDO.lookup;
   }
 
   /** Runs until instructionCount reaches `until`, or something stops it. */
@@ -363,14 +377,10 @@ export class Cpu {
 
   #handle(reason: number): RunExit | undefined {
     switch (reason) {
-      case R.EXIT.LINK:
-        return this.#link(this.#execution.record);
       case R.EXIT.LOOKUP:
-        this.#next = this.#fetch.lookup();
-        this.#reached(this.#next);
-        return this.#next === 0 ? this.#deliverPending() : undefined;
+        return this.#goOn(this.#fetch.lookup());
       case R.EXIT.RELOOKUP:
-        return this.#relookup(this.#execution.record);
+        return this.#goOn(this.#fetch.renew(this.#execution.record));
       case R.EXIT.HELPER:
         return this.#helper(this.#execution.record);
       case R.EXIT.FAULT:
@@ -415,33 +425,14 @@ export class Cpu {
       this.translator.sample(this.#fetch.page!, this.#execution.record);
   }
 
-  /** Control came to a record by a way that was not linked yet. */
-  #reached(record: number): void {
-    if (record === 0 || !this.translator?.isEager) return;
-    this.system.tlb.spans.refresh();
-    this.translator.sample(this.#fetch.page!, record);
-  }
-
-  #link(stub: number): RunExit | undefined {
-    const { generation } = this.#cache;
-    const record = this.#fetch.lookup();
+  /** Control comes to a record by a way that was not known yet. @param record 0 with a fault pending */
+  #goOn(record: number): RunExit | undefined {
     if (record === 0) return this.#deliverPending();
-    if (this.#cache.generation === generation) this.#cache.link(stub, record);
     this.#next = record;
-    this.#reached(record);
-    return undefined;
-  }
-
-  #relookup(stale: number): RunExit | undefined {
-    if (this.#cache.renew(stale)) {
-      this.#next = stale;
-      return undefined;
+    if (this.translator?.isEager) {
+      this.system.tlb.spans.refresh();
+      this.translator.sample(this.#fetch.page!, record);
     }
-    const { generation } = this.#cache;
-    const record = this.#fetch.lookup();
-    if (record === 0) return this.#deliverPending();
-    if (this.#cache.generation === generation) this.#cache.supersede(stale);
-    this.#next = record;
     return undefined;
   }
 

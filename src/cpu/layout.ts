@@ -147,12 +147,13 @@ export const MMX_VECTORS = (X87_REGISTERS - XMM) / 16;
 export const SCRATCH = CPU_BLOCK + 0x6a0;
 /**
  * Records (interpreter/records.ts) at fixed places: leave the interpreter; go where `rip` says; take the branch written into it; go where
- * `rip` says, with `resumeTicks`.
+ * `rip` says, with `resumeTicks`; look up what is at `rip`.
  */
 export const EXIT_RECORD = CPU_BLOCK + 0x880;
 export const INDIRECT_RECORD = CPU_BLOCK + 0x8c0;
 export const BRANCH_RECORD = CPU_BLOCK + 0x900;
 export const RESUME_RECORD = CPU_BLOCK + 0x940;
+export const LOOKUP_RECORD = CPU_BLOCK + 0x980;
 
 /** The four PDPTE registers of PAE paging, 8 bytes each. */
 export const PDPTES = CPU_BLOCK + 0x700;

@@ -142,4 +142,19 @@ describe.each(['interpreter', 'translator'] as const)('code whose bytes change, 
     }
     expect(kept.state.gpr(0)).toBe(BigInt.asUintN(32, -0x5503_0266n));
   });
+
+  it('faults where a changed instruction goes on in a page that is gone', () => {
+    const directory = 0x3000;
+    enterLongMode(kept, [HLT]);
+    // jmp to an instruction that begins before DATA: add eax, imm32
+    write([0xe9, ...bytes32(DATA - 2 - (CODE + 5))], CODE);
+    write([0x05, 1, 2, 3, 4, HLT], DATA - 2);
+    start(kept);
+    kept.guestRam.set([0x05, 1, 2, 3, 4, HLT], DATA - 2);
+    expect(kept.run(kept.instructionCount + 10).reason).toBe('halt');
+    write([0x2d], DATA - 2);
+    kept.guestRam.fill(0, directory + 8, directory + 16);
+    start(kept);
+    expect(kept.run(kept.instructionCount + 10).reason).toBe('shutdown');
+  });
 });

@@ -8,7 +8,8 @@ import type { RecordWriter } from './record-writer.ts';
 import * as R from './records.ts';
 import { codeSizeOf, type Template, type Templates } from './templates.ts';
 
-const PAGE = 4096;
+const PAGE_SHIFT = 12;
+const PAGE = 1 << PAGE_SHIFT;
 const GRANULE_SHIFT = 6;
 const GRANULE = 1 << GRANULE_SHIFT;
 /** The start of the arena is kept for the record of a single step. */
@@ -51,6 +52,9 @@ export class CodeCache {
   generation = 0;
   /** The granule of the last record dropped, unless something has been decoded since. */
   #droppedGranule = -1;
+  /** Physical addresses from and to which nothing is decoded, as something was written there. */
+  #emptyFrom = 0;
+  #emptyTo = 0;
   /** Records of this page have been dropped because their bytes changed. */
   onRunsDropped?: (page: CodePage) => void;
   /** Everything has been dropped. */
@@ -262,6 +266,7 @@ export class CodeCache {
       words[word + (granule >> 5)]! |= 1 << (granule & 31);
     }
     this.#droppedGranule = -1;
+    this.#emptyTo = 0;
   }
 
   /** No records are left of these granules. While a page has any, writes to it take the slow path: so it keeps one. */
@@ -277,37 +282,47 @@ export class CodeCache {
 
   /** Bytes of RAM have changed: the records decoded from them are dropped. */
   invalidate(physical: number, size: number): void {
-    const words = this.#state.u32;
     const end = physical + size;
-    for (let page = Math.floor(physical / PAGE); page * PAGE < end; page++) {
+    if (physical >= this.#emptyFrom && end <= this.#emptyTo) return;
+    const words = this.#state.u32;
+    for (let page = physical >>> PAGE_SHIFT; page * PAGE < end; page++) {
       const word = (CODE_GRANULES >> 2) + page * 2;
       if (words[word] === 0 && words[word + 1] === 0) continue;
-      this.#invalidateIn(page, Math.max(physical - page * PAGE, 0), Math.min(end - page * PAGE, PAGE));
+      const base = page * PAGE;
+      this.#invalidateIn(page, Math.max(physical - base, 0), Math.min(end - base, PAGE));
     }
   }
 
   /** Where a second record goes before anything has been decoded again, code is being written: the whole granule goes. */
   #invalidateIn(page: number, first: number, last: number): void {
-    const granule = page * (PAGE >> GRANULE_SHIFT) + (first >> GRANULE_SHIFT);
-    const isBeingWritten = granule === this.#droppedGranule;
-    const from = isBeingWritten ? first & -GRANULE : first;
-    const to = isBeingWritten ? (last + GRANULE - 1) & -GRANULE : last;
-    const pages = this.#pages.get(page);
-    if (pages !== undefined) {
-      for (const each of pages) {
-        if (!this.#dropRange(each, from, to)) continue;
-        this.#droppedGranule = granule;
-        this.onRunsDropped?.(each);
-      }
+    const granule = (page << (PAGE_SHIFT - GRANULE_SHIFT)) + (first >> GRANULE_SHIFT);
+    if (granule !== this.#droppedGranule) {
+      if (this.#dropAll(page, first, last)) this.#droppedGranule = granule;
+      return;
     }
-    const spillers = this.#spillers.get(page);
+    const from = first & -GRANULE;
+    const to = (last + GRANULE - 1) & -GRANULE;
+    this.#dropAll(page, from, to);
+    this.#unmark(page, from, to);
+    this.#emptyFrom = page * PAGE + from;
+    this.#emptyTo = page * PAGE + to;
+  }
+
+  /** Drops what has been decoded from some bytes of a physical page. @returns whether that was anything */
+  #dropAll(physicalPage: number, from: number, to: number): boolean {
+    let isHit = false;
+    const pages = this.#pages.get(physicalPage);
+    for (let i = 0; pages !== undefined && i < pages.length; i++) {
+      if (!this.#dropRange(pages[i]!, from, to)) continue;
+      isHit = true;
+      this.onRunsDropped?.(pages[i]!);
+    }
+    const spillers = this.#spillers.get(physicalPage);
     if (spillers !== undefined) {
-      this.#spillers.set(
-        page,
-        spillers.filter((crossing) => !this.#dropCrossing(crossing, from + PAGE, to + PAGE)),
-      );
+      const left = spillers.filter((crossing) => !this.#dropCrossing(crossing, from + PAGE, to + PAGE));
+      this.#spillers.set(physicalPage, left);
     }
-    if (isBeingWritten) this.#unmark(page, from, to);
+    return isHit;
   }
 
   /** @returns whether there was a record that bytes from `from` to `to` are part of */
@@ -320,6 +335,7 @@ export class CodeCache {
       this.#drop(page, record);
       isHit = true;
     }
+    if (page.crossing.size === 0) return isHit;
     for (const crossing of page.crossing.values()) {
       if (this.#dropCrossing(crossing, from, to)) isHit = true;
     }

@@ -6,6 +6,7 @@ import {
   type FieldName,
   INDIRECT_RECORD,
   JUMP_CACHE,
+  LOOKUP_RECORD,
   REGION_SLOTS,
   REGION_TICKS,
   RESUME_RECORD,
@@ -22,6 +23,7 @@ import { defineExactRun, defineRecordAfter } from './exact-run.ts';
 import { fuse } from './fusion.ts';
 import { fusedConditions, heatOf } from './hot-forms.ts';
 import { fitsArm, HotLowering, mayGiveUp } from './hot-lowering.ts';
+import { defineLookUps } from './look-ups.ts';
 import { Lowering, type LoweringOptions, type Surroundings } from './lower.ts';
 import * as R from './records.ts';
 import { declareImports, defineSharedFunctions, type SharedFunctions } from './shared-functions.ts';
@@ -94,6 +96,8 @@ class Generator {
   readonly #cold = new Map<number, Program>();
   /** Slot of each of them in the function table. */
   readonly #slots = new Map<number, number>();
+  /** Slot of each look-up, by pseudo handler. */
+  readonly #lookUpSlots = new Map<number, number>();
   readonly #module = new ModuleBuilder();
   readonly #functions: SharedFunctions;
   readonly #handlerType: number;
@@ -125,10 +129,14 @@ class Generator {
       this.#slots.set(key, first + position);
       return this.#coldFunction(program);
     });
-    functions.push(this.#attend());
     variants.forEach((variant, number) => {
       general[number] = base[number]! >= 0 && !variant.memory ? base[number]! : this.#slots.get(number)!;
     });
+    for (const [pseudo, lookUp] of defineLookUps(this.#module, this.#functions)) {
+      this.#lookUpSlots.set(pseudo, first + functions.length);
+      functions.push(lookUp);
+    }
+    functions.push(this.#attend());
     this.#module.element(first, functions);
     const firstRegionSlot = first + functions.length;
     this.#module.reserveTable(firstRegionSlot + REGION_SLOTS);
@@ -261,14 +269,16 @@ class Generator {
     const labels: Label[] = Array.from({ length: count }, () => code.block()).reverse();
     const region = () =>
       this.#regionArm(surroundings, { ticks, handler, next, labels, otherwise, byFunction, firstRegionSlot, loadTlbs });
-    const pseudo = [region, ...this.#pseudoArms(surroundings, { ticks, target, exit, indirect })];
+    const goByFunction = (slot: number) => code.i32(slot).set(handler).br(byFunction);
+    const ways = { ticks, target, exit, indirect, byFunction: goByFunction };
+    const pseudo = [region, ...this.#pseudoArms(surroundings, ways)];
     code.get(record).load('i32', 32, R.HANDLER).brTable(labels, otherwise);
     for (let arm = 0; arm < count; arm++) {
       code.end();
       if (arm < pseudo.length) pseudo[arm]!();
       else {
         const { program, options, fallback } = this.#arms[arm - pseudo.length]!;
-        const giveUp = () => code.i32(this.#slots.get(fallback)!).set(handler).br(byFunction);
+        const giveUp = () => goByFunction(this.#slots.get(fallback)!);
         new HotLowering(surroundings, options, giveUp).lower(program);
       }
     }
@@ -322,8 +332,9 @@ class Generator {
   /** In the order of R.PSEUDO, behind region. */
   #pseudoArms(
     to: Surroundings,
-    { ticks, target, exit, indirect }: { ticks: number; target: number; exit: Label; indirect: Label },
+    at: { ticks: number; target: number; exit: Label; indirect: Label; byFunction: (slot: number) => void },
   ): (() => void)[] {
+    const { ticks, target, exit, indirect, byFunction } = at;
     const { code, record } = to;
     const leave = (reason: number) => () => {
       code.i32(0).i32(reason).store('i32', 32, FIELDS.exitReason.address).br(exit);
@@ -344,9 +355,11 @@ class Generator {
     const exitFromCold = () => {
       code.i32(0).load('i32', 32, FIELDS.exitRecord.address).set(record).br(exit);
     };
-    const { LINK, HELPER, RELOOKUP, STOP, BREAKPOINT } = R.EXIT;
-    const reasons = [HELPER, RELOOKUP, STOP, BREAKPOINT].map(leave);
-    return [leave(LINK), jump, goIndirect, exitFromCold, () => to.takeBranch(), ...reasons, goResuming];
+    const lookUp = (pseudo: number) => () => byFunction(this.#lookUpSlots.get(pseudo)!);
+    const { link, relookup, lookup } = R.PSEUDO;
+    const { HELPER, STOP, BREAKPOINT } = R.EXIT;
+    const ways = [lookUp(link), jump, goIndirect, exitFromCold, () => to.takeBranch(), leave(HELPER), lookUp(relookup)];
+    return [...ways, leave(STOP), leave(BREAKPOINT), goResuming, lookUp(lookup)];
   }
 
   /**
@@ -415,7 +428,7 @@ class Generator {
       .load('i32', 16, R.POSITION);
     code.get(ticks).op('i32.add').tee(ticks).i32(0).op('i32.lt_s').brIf(exit).br(next).end();
     code.i32(0).get(target).store('i64', 64, FIELDS.rip.address);
-    code.i32(0).i32(R.EXIT.LOOKUP).store('i32', 32, FIELDS.exitReason.address).br(exit);
+    code.i32(LOOKUP_RECORD).set(record).br(next);
   }
 }
 

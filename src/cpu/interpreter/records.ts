@@ -60,9 +60,7 @@ export const RUN_LIMIT = 128;
 export const EXIT = {
   /** The tick budget is used up. */
   TICKS: 0,
-  /** A branch whose target record is not known: exitRecord is its stub, whose RIP is the target. */
-  LINK: 1,
-  /** Control goes to `rip`, which the jump cache does not know; ticks are exact, exitRecord means nothing. */
+  /** Control goes to `rip`, of which no record is known; ticks are exact, exitRecord means nothing. */
   LOOKUP: 2,
   /** The instruction is a TypeScript function. */
   HELPER: 3,
@@ -70,7 +68,7 @@ export const EXIT = {
   FAULT: 4,
   /** The instruction met a device or a watched page and must be repeated alone with `deviceAccess` set. */
   DEVICE: 5,
-  /** The record was overwritten: its bytes have changed. */
+  /** The record was dropped, as its bytes have changed. */
   RELOOKUP: 6,
   /** The record where the driver asked to stop. */
   STOP: 7,
@@ -87,7 +85,7 @@ export const EXIT = {
 export const PSEUDO = {
   /** The head of a translated region (REGION): its function runs, unless fewer ticks are left than it needs (REGION_TICKS). */
   region: 0,
-  /** A stub whose RIP the driver resolves, then patches the branch. */
+  /** A stub whose RIP is looked up, and its branch patched. */
   link: 1,
   /** A stub in another page, or the end of a run: goes through the jump cache each time. */
   jump: 2,
@@ -103,8 +101,10 @@ export const PSEUDO = {
   breakpoint: 9,
   /** As `indirect`, noting the ticks that are left; RESUME_RECORD. */
   resume: 10,
+  /** Looks `rip` up, which the jump cache does not know; LOOKUP_RECORD. */
+  lookup: 11,
 } as const;
-export const PSEUDO_HANDLERS = 11;
+export const PSEUDO_HANDLERS = 12;
 
 /** What a region's head keeps in the free bits of SCALE: its own handler, and the region's slot in the function table. */
 export const REGION = { handlerShift: 6, handlerMask: 0x1fff, slotShift: 19 } as const;

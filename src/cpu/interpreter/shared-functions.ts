@@ -64,6 +64,9 @@ export interface SharedFunctions {
   /** (linear address i64) -> i32; see tlb-misses.ts */
   readonly invalidatePage: number;
   readonly attend: number;
+  readonly lookup: number;
+  readonly link: number;
+  readonly renew: number;
   /** () -> i32 */
   readonly deliverEvent: number;
 }
@@ -89,6 +92,12 @@ export interface Imports {
   readonly attend: number;
   /** (host address, size): bytes that had been decoded were written. */
   readonly codeWritten: number;
+  /** () -> the record at `rip`, 0 when only the driver can go on there; see CodeFetch, as for the next two. */
+  readonly lookup: number;
+  /** (stub): its branch will lead to its target without a look-up. No record may be used after it. */
+  readonly link: number;
+  /** (record) -> 1 when a dropped record may be executed again; 0: control goes to its RIP, and no record may be used; -1: leave. */
+  readonly renew: number;
 }
 
 export const DEVICE_HOST = 1;
@@ -100,6 +109,9 @@ export function declareImports(module: ModuleBuilder): Imports {
     writeDevice: module.import('writeDevice', ['i32', 'i32', 'i32', 'i32'], []),
     attend: module.import('attend', ['i32', 'i32'], ['i32']),
     codeWritten: module.import('codeWritten', ['i32', 'i32'], []),
+    lookup: module.import('lookup', [], ['i32']),
+    link: module.import('link', ['i32'], []),
+    renew: module.import('renew', ['i32'], ['i32']),
   };
 }
 
@@ -602,6 +614,9 @@ export function defineSharedFunctions(module: ModuleBuilder, imports: Imports): 
     bulkFill: builder.bulkFill(),
     invalidatePage: misses.invalidatePage,
     attend: imports.attend,
+    lookup: imports.lookup,
+    link: imports.link,
+    renew: imports.renew,
     statusFlags: 0,
     deliverEvent: 0,
     conditions: [] as number[],

@@ -346,11 +346,11 @@ export class Translator {
 
   /** Code of the page has changed: its regions go. */
   #drop(page: CodePage): void {
-    this.#queue = this.#queue.filter((region) => !region.pages.includes(page));
-    this.#refused.clear();
-    this.#samples.clear();
+    if (this.#queue.length > 0) this.#queue = this.#queue.filter((region) => !region.pages.includes(page));
+    if (this.#refused.size > 0) this.#refused.clear();
+    if (this.#samples.size > 0) this.#samples.clear();
     const installed = this.#installed.get(page);
-    if (installed === undefined) return;
+    if (installed === undefined || installed.size === 0) return;
     for (const each of installed) this.#remove(each);
     this.#drops.set(page.physicalPage, (this.#drops.get(page.physicalPage) ?? 0) + 1);
     this.statistics.dropped += installed.size;
