@@ -58,10 +58,7 @@ export class VirtualClock implements Clock {
       set: (deadline) => {
         this.#remove(alarm);
         alarm.deadline = deadline;
-        const before = (other: QueuedAlarm) =>
-          other.deadline < deadline || (other.deadline === deadline && other.order < alarm.order);
-        const position = this.#queue.findIndex((other) => !before(other));
-        this.#queue.splice(position < 0 ? this.#queue.length : position, 0, alarm);
+        this.#insert(alarm);
         if (this.#queue[0] === alarm) this.onEarlierDeadline?.();
       },
       clear: () => this.#remove(alarm),
@@ -71,6 +68,7 @@ export class VirtualClock implements Clock {
   /** Rings, in order, the alarms that are due now. An alarm that sets itself to a time already past rings next call. */
   ringDue(): void {
     const now = this.now;
+    if ((this.nextDeadline ?? Number.POSITIVE_INFINITY) > now) return;
     const due = this.#queue.filter((alarm) => alarm.deadline <= now);
     for (const alarm of due) {
       if (!this.#queue.includes(alarm) || alarm.deadline > now) continue;
@@ -93,8 +91,22 @@ export class VirtualClock implements Clock {
     this.#idle = state.idle;
   }
 
-  #remove(alarm: QueuedAlarm): void {
-    const position = this.#queue.indexOf(alarm);
-    if (position >= 0) this.#queue.splice(position, 1);
+  #insert(alarm: QueuedAlarm): void {
+    const queue = this.#queue;
+    let position = queue.push(alarm) - 1;
+    for (; position > 0 && ringsBefore(alarm, queue[position - 1]!); position--) queue[position] = queue[position - 1]!;
+    queue[position] = alarm;
   }
+
+  #remove(alarm: QueuedAlarm): void {
+    const queue = this.#queue;
+    const position = queue.indexOf(alarm);
+    if (position < 0) return;
+    for (let next = position + 1; next < queue.length; next++) queue[next - 1] = queue[next]!;
+    queue.pop();
+  }
+}
+
+function ringsBefore(one: QueuedAlarm, other: QueuedAlarm): boolean {
+  return one.deadline < other.deadline || (one.deadline === other.deadline && one.order < other.order);
 }

@@ -107,6 +107,11 @@ export class CodeCache {
     this.onCleared?.();
   }
 
+  /** Records of the arena in use. */
+  get records(): number {
+    return (this.#top - RECORD_ARENA) / R.RECORD_BYTES;
+  }
+
   /** No room for another run: the next `reserve` will drop everything. */
   get isFull(): boolean {
     return this.#top + (3 * R.RUN_LIMIT + 4) * R.RECORD_BYTES > RECORD_ARENA + RECORD_ARENA_BYTES;

@@ -54,7 +54,7 @@ export const MARK = {
 export const ADDRESSING = { bits64: 0, bits32In64: 1, bits32: 2, bits16: 3 } as const;
 
 /** Longest run, in instructions; positions and the driver's margin rely on it. */
-export const RUN_LIMIT = 128;
+export const RUN_LIMIT = 64;
 
 /** Why `run` returned. The record in exitRecord has not been executed. */
 export const EXIT = {

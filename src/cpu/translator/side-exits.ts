@@ -2,8 +2,10 @@ import * as R from '../interpreter/records.ts';
 import { RECORD_ARENA, SIDE_EXIT_COUNTERS, SIDE_EXITS } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 
+/** The counter of the arena's first record, unless masked. */
+const FIRST_SLOT = RECORD_ARENA / R.RECORD_BYTES;
 /** Counters that one review looks at. */
-const WINDOW = SIDE_EXIT_COUNTERS / 8;
+const WINDOW = 2048;
 
 /** The counters of instructions that regions leave to the interpreter. */
 export class SideExits {
@@ -18,18 +20,24 @@ export class SideExits {
     this.#counters = state.i32.subarray(SIDE_EXITS >> 2, (SIDE_EXITS >> 2) + SIDE_EXIT_COUNTERS);
   }
 
-  /** Looks at some of the counters. @returns the records left so many times since they were last looked at */
-  review(times: number): number[] {
+  /**
+   * Looks at some of the counters.
+   * @param used records of the arena in use
+   * @returns the records left so many times since they were last looked at
+   */
+  review(times: number, used: number): number[] {
     const records: number[] = [];
-    const end = this.#next + WINDOW;
-    for (let slot = this.#next; slot < end; slot++) {
+    const limit = Math.min(used, SIDE_EXIT_COUNTERS);
+    const end = Math.min(this.#next + WINDOW, limit);
+    for (let number = this.#next; number < end; number++) {
+      const slot = (FIRST_SLOT + number) & (SIDE_EXIT_COUNTERS - 1);
       const count = this.#counters[slot]!;
       const passed = (count - this.#reviewed[slot]!) | 0;
       if (passed === 0) continue;
       this.#reviewed[slot] = count;
       if (passed >= times) records.push(recordOf(slot));
     }
-    this.#next = end % SIDE_EXIT_COUNTERS;
+    this.#next = end < limit ? end : 0;
     return records;
   }
 
@@ -45,4 +53,4 @@ export class SideExits {
 
 /** The first record of the arena that a counter stands for. */
 const recordOf = (slot: number): number =>
-  RECORD_ARENA + ((slot - RECORD_ARENA / R.RECORD_BYTES) & (SIDE_EXIT_COUNTERS - 1)) * R.RECORD_BYTES;
+  RECORD_ARENA + ((slot - FIRST_SLOT) & (SIDE_EXIT_COUNTERS - 1)) * R.RECORD_BYTES;

@@ -108,6 +108,7 @@ export class Translator {
   };
   readonly options: TranslatorOptions;
   readonly #state: CpuState;
+  readonly #cache: CodeCache;
   readonly #spans: Spans;
   readonly #builder: RegionBuilder;
   readonly #pageOf: (record: number) => CodePage | undefined;
@@ -145,6 +146,7 @@ export class Translator {
   ) {
     this.options = options;
     this.#state = state;
+    this.#cache = cache;
     this.#spans = spans;
     this.#sites = new ExitSites(state);
     this.#leftToInterpreter = new SideExits(state);
@@ -214,7 +216,8 @@ export class Translator {
     }
     for (const [entry, count] of exits) this.#grow(this.#byEntry.get(entry)!, count);
     if (mxcsrIsSettled(this.#state)) this.#settle();
-    for (const record of this.#leftToInterpreter.review(this.options.manyExits)) this.#resumeBehind(record);
+    for (const record of this.#leftToInterpreter.review(this.options.manyExits, this.#cache.records))
+      this.#resumeBehind(record);
   }
 
   /** Regions that were compiled before MXCSR was what it is in nearly all code are compiled anew. */
