@@ -332,17 +332,31 @@ export class CodeCache {
 
   /** @returns whether there was a record that bytes from `from` to `to` are part of */
   #dropRange(page: CodePage, from: number, to: number): boolean {
-    const { entries } = page;
+    const words = this.#state.u32;
+    const word = (CODE_GRANULES >> 2) + page.physicalPage * 2;
+    const first = Math.max(from - REACH + 1, 0);
     let isHit = false;
-    for (let offset = Math.max(from - REACH + 1, 0); offset < to; offset++) {
-      const record = entries[offset]!;
-      if (record === 0 || offset + this.#extent(record) <= from) continue;
-      this.#drop(page, record);
-      isHit = true;
+    for (let granule = first >> GRANULE_SHIFT; granule << GRANULE_SHIFT < to; granule++) {
+      if ((words[word + (granule >> 5)]! & (1 << (granule & 31))) === 0) continue;
+      const start = granule << GRANULE_SHIFT;
+      if (this.#dropBetween(page, Math.max(first, start), Math.min(start + GRANULE, to), from)) isHit = true;
     }
     if (page.crossing.size === 0) return isHit;
     for (const crossing of page.crossing.values()) {
       if (this.#dropCrossing(crossing, from, to)) isHit = true;
+    }
+    return isHit;
+  }
+
+  /** Drops the records that begin between two offsets and reach beyond `from`. @returns whether there was one */
+  #dropBetween(page: CodePage, first: number, end: number, from: number): boolean {
+    const { entries } = page;
+    let isHit = false;
+    for (let offset = first; offset < end; offset++) {
+      const record = entries[offset]!;
+      if (record === 0 || offset + this.#extent(record) <= from) continue;
+      this.#drop(page, record);
+      isHit = true;
     }
     return isHit;
   }
