@@ -1,17 +1,15 @@
 import { DecodeError, type Decoder, MAX_LENGTH } from '../decode/decoder.ts';
 import type { Instruction } from '../decode/instruction.ts';
-import { CODE_GRANULES, JUMP_CACHE, RECORD_ARENA, RECORD_ARENA_BYTES } from '../layout.ts';
+import { JUMP_CACHE, RECORD_ARENA, RECORD_ARENA_BYTES } from '../layout.ts';
 import type { CpuState } from '../state.ts';
-import { CodePage, type Crossing } from './code-page.ts';
+import type { CodePage, Crossing } from './code-page.ts';
+import { DecodedPages, isDropped, offsetIn } from './decoded-pages.ts';
 import { jumpCacheIndex } from './generate.ts';
 import type { RecordWriter } from './record-writer.ts';
 import * as R from './records.ts';
 import { codeSizeOf, type Template, type Templates } from './templates.ts';
 
-const PAGE_SHIFT = 12;
-const PAGE = 1 << PAGE_SHIFT;
-const GRANULE_SHIFT = 6;
-const GRANULE = 1 << GRANULE_SHIFT;
+const PAGE = 4096;
 /** The start of the arena is kept for the record of a single step. */
 const ARENA = RECORD_ARENA + 4 * R.RECORD_BYTES;
 
@@ -28,9 +26,6 @@ export interface CodeSource {
   holdCode(physicalPage: number): void;
 }
 
-/** Bytes behind its offset that a record may have been decoded from: two instructions', when fused. */
-const REACH = 2 * MAX_LENGTH;
-
 /**
  * Decoded code: runs of records by physical page, kept until the arena is full, when all of it is dropped at once. A record whose bytes
  * change is dropped by itself, and decoded anew in its place when control comes there, if the new instruction fits.
@@ -42,21 +37,12 @@ export class CodeCache {
   readonly #source: CodeSource;
   readonly #writer: RecordWriter;
   readonly #templates: Templates;
-  readonly #pages = new Map<number, CodePage[]>();
-  /** By physical page, the instructions that end there and begin in another page. */
-  readonly #spillers = new Map<number, Crossing[]>();
+  readonly #decoded: DecodedPages;
   readonly #bytes = new Uint8Array(32);
   /** Physical page number of the second page of what is in #bytes. */
   #secondPage = -1;
   /** Counts how often everything was dropped: records from before are gone. */
   generation = 0;
-  /** The granule of the last record dropped, unless something has been decoded since. */
-  #droppedGranule = -1;
-  /** Physical addresses from and to which nothing is decoded, as something was written there. */
-  #emptyFrom = 0;
-  #emptyTo = 0;
-  /** Records of this page have been dropped because their bytes changed. */
-  onRunsDropped?: (page: CodePage) => void;
   /** Everything has been dropped. */
   onCleared?: () => void;
   #top = ARENA;
@@ -67,24 +53,22 @@ export class CodeCache {
     this.#source = source;
     this.#writer = writer;
     this.#templates = templates;
+    this.#decoded = new DecodedPages(state, writer, (physicalPage) => source.holdCode(physicalPage));
   }
 
-  /**
-   * @param ripBase RIP of the page's first byte @param mode decode-relevant bits of the mode word
-   * @param limit the last RIP that may be fetched, infinity for any
-   */
+  /** Records of a page have been dropped because their bytes changed. */
+  set onRecordsDropped(listener: (page: CodePage) => void) {
+    this.#decoded.onRecordsDropped = listener;
+  }
+
+  /** See DecodedPages.page. */
   page(physicalPage: number, ripBase: number, mode: number, limit: number): CodePage {
-    let pages = this.#pages.get(physicalPage);
-    if (pages === undefined) {
-      pages = [];
-      this.#pages.set(physicalPage, pages);
-    }
-    for (const page of pages) {
-      if (page.ripBase === ripBase && page.mode === mode && page.limit === limit) return page;
-    }
-    const page = new CodePage(physicalPage, mode, ripBase, limit, (created) => this.#writer.enlist(created));
-    pages.push(page);
-    return page;
+    return this.#decoded.page(physicalPage, ripBase, mode, limit);
+  }
+
+  /** Bytes of RAM have changed: the records decoded from them are dropped. */
+  invalidate(physical: number, size: number): void {
+    this.#decoded.invalidate(physical, size);
   }
 
   /** Makes room for one more run, dropping everything if there is none. @returns whether everything was dropped */
@@ -95,11 +79,7 @@ export class CodeCache {
   }
 
   clear(): void {
-    for (const physicalPage of [...this.#pages.keys(), ...this.#spillers.keys()]) {
-      this.#state.u64[(CODE_GRANULES >> 3) + physicalPage] = 0n;
-    }
-    this.#pages.clear();
-    this.#spillers.clear();
+    this.#decoded.forget();
     this.#writer.forget();
     this.#top = ARENA;
     this.generation++;
@@ -202,7 +182,7 @@ export class CodeCache {
       if (!goesOn) break;
     } while (offset < usable && entries[offset] === 0 && !writer.full);
     this.#top = writer.finish(offset);
-    this.#mark(page.physicalPage, start, offset);
+    this.#decoded.mark(page.physicalPage, start, offset);
     return first;
   }
 
@@ -213,17 +193,13 @@ export class CodeCache {
     const end = this.#addFirst(page, start);
     if (end === UNFETCHABLE) return 0;
     this.#top = this.#writer.finish(end);
-    this.#mark(page.physicalPage, start, PAGE);
+    this.#decoded.mark(page.physicalPage, start, PAGE);
     if (page.usable < PAGE) {
       page.entries[start] = record;
       return record;
     }
     const crossing: Crossing = { page, start, end, record, secondPage: this.#secondPage };
-    page.crossing.set(start, crossing);
-    const spillers = this.#spillers.get(crossing.secondPage) ?? [];
-    spillers.push(crossing);
-    this.#spillers.set(crossing.secondPage, spillers);
-    this.#mark(crossing.secondPage, 0, crossing.end - PAGE);
+    this.#decoded.addCrossing(crossing);
     return record;
   }
 
@@ -262,141 +238,6 @@ export class CodeCache {
     return Math.min(MAX_LENGTH, page.limit + 1 - page.ripBase - offset);
   }
 
-  /** Writes to these bytes of a page are to be looked at. */
-  #mark(physicalPage: number, start: number, end: number): void {
-    const words = this.#state.u32;
-    const word = (CODE_GRANULES >> 2) + physicalPage * 2;
-    if (words[word] === 0 && words[word + 1] === 0) this.#source.holdCode(physicalPage);
-    for (let granule = start >> GRANULE_SHIFT; granule << GRANULE_SHIFT < end; granule++) {
-      words[word + (granule >> 5)]! |= 1 << (granule & 31);
-    }
-    this.#droppedGranule = -1;
-    this.#emptyTo = 0;
-  }
-
-  /** No records are left of these granules. While a page has any, writes to it take the slow path: so it keeps one. */
-  #unmark(physicalPage: number, start: number, end: number): void {
-    const words = this.#state.u32;
-    const word = (CODE_GRANULES >> 2) + physicalPage * 2;
-    for (let granule = start >> GRANULE_SHIFT; granule << GRANULE_SHIFT < end; granule++) {
-      const at = word + (granule >> 5);
-      const left = words[at]! & ~(1 << (granule & 31));
-      if (left !== 0 || words[at ^ 1] !== 0) words[at] = left;
-    }
-  }
-
-  /** Bytes of RAM have changed: the records decoded from them are dropped. */
-  invalidate(physical: number, size: number): void {
-    const end = physical + size;
-    if (physical >= this.#emptyFrom && end <= this.#emptyTo) return;
-    const words = this.#state.u32;
-    for (let page = physical >>> PAGE_SHIFT; page * PAGE < end; page++) {
-      const word = (CODE_GRANULES >> 2) + page * 2;
-      if (words[word] === 0 && words[word + 1] === 0) continue;
-      const base = page * PAGE;
-      this.#invalidateIn(page, Math.max(physical - base, 0), Math.min(end - base, PAGE));
-    }
-  }
-
-  /** Where a second record goes before anything has been decoded again, code is being written: the whole granule goes. */
-  #invalidateIn(page: number, first: number, last: number): void {
-    const granule = (page << (PAGE_SHIFT - GRANULE_SHIFT)) + (first >> GRANULE_SHIFT);
-    if (granule !== this.#droppedGranule) {
-      if (this.#dropAll(page, first, last)) this.#droppedGranule = granule;
-      return;
-    }
-    const from = first & -GRANULE;
-    const to = (last + GRANULE - 1) & -GRANULE;
-    this.#dropAll(page, from, to);
-    this.#unmark(page, from, to);
-    this.#emptyFrom = page * PAGE + from;
-    this.#emptyTo = page * PAGE + to;
-  }
-
-  /** Drops what has been decoded from some bytes of a physical page. @returns whether that was anything */
-  #dropAll(physicalPage: number, from: number, to: number): boolean {
-    let isHit = false;
-    const pages = this.#pages.get(physicalPage);
-    for (let i = 0; pages !== undefined && i < pages.length; i++) {
-      if (!this.#dropRange(pages[i]!, from, to)) continue;
-      isHit = true;
-      this.onRunsDropped?.(pages[i]!);
-    }
-    const spillers = this.#spillers.get(physicalPage);
-    if (spillers !== undefined) {
-      const left = spillers.filter((crossing) => !this.#dropCrossing(crossing, from + PAGE, to + PAGE));
-      this.#spillers.set(physicalPage, left);
-    }
-    return isHit;
-  }
-
-  /** @returns whether there was a record that bytes from `from` to `to` are part of */
-  #dropRange(page: CodePage, from: number, to: number): boolean {
-    const words = this.#state.u32;
-    const word = (CODE_GRANULES >> 2) + page.physicalPage * 2;
-    const first = Math.max(from - REACH + 1, 0);
-    let isHit = false;
-    for (let granule = first >> GRANULE_SHIFT; granule << GRANULE_SHIFT < to; granule++) {
-      if ((words[word + (granule >> 5)]! & (1 << (granule & 31))) === 0) continue;
-      const start = granule << GRANULE_SHIFT;
-      if (this.#dropBetween(page, Math.max(first, start), Math.min(start + GRANULE, to), from)) isHit = true;
-    }
-    if (page.crossing.size === 0) return isHit;
-    for (const crossing of page.crossing.values()) {
-      if (this.#dropCrossing(crossing, from, to)) isHit = true;
-    }
-    return isHit;
-  }
-
-  /** Drops the records that begin between two offsets and reach beyond `from`. @returns whether there was one */
-  #dropBetween(page: CodePage, first: number, end: number, from: number): boolean {
-    const { entries } = page;
-    let isHit = false;
-    for (let offset = first; offset < end; offset++) {
-      const record = entries[offset]!;
-      if (record === 0 || offset + this.#extent(record) <= from) continue;
-      this.#drop(page, record);
-      isHit = true;
-    }
-    return isHit;
-  }
-
-  #dropCrossing(crossing: Crossing, from: number, to: number): boolean {
-    const { page, start, end, record } = crossing;
-    if (start >= to || end <= from || page.crossing.get(start) !== crossing) return false;
-    this.#state.i32[(record + R.HANDLER) >> 2] = R.PSEUDO.relookup;
-    page.crossing.delete(start);
-    this.onRunsDropped?.(page);
-    return true;
-  }
-
-  /** Drops a record, and those before it that have left out flags because it, or one behind it, replaces them. */
-  #drop(page: CodePage, dropped: number): void {
-    const words = this.#state.i32;
-    for (let record = dropped; ; record -= R.RECORD_BYTES) {
-      const isOrigin = record !== dropped && this.#writer.leavesFlagsOut(record);
-      words[(record + R.HANDLER) >> 2] = R.PSEUDO.relookup;
-      const offset = this.#offsetIn(page, record);
-      if (page.entries[offset] === record) page.entries[offset] = 0;
-      const isStale = (this.#state.u8[record + R.MARKS]! & R.MARK.staleFlags) !== 0;
-      if (isOrigin || !isStale || this.#isDropped(record - R.RECORD_BYTES)) return;
-    }
-  }
-
-  #isDropped(record: number): boolean {
-    return this.#state.i32[(record + R.HANDLER) >> 2] === R.PSEUDO.relookup;
-  }
-
-  #offsetIn(page: CodePage, record: number): number {
-    return (this.#state.i32[(record + R.RIP) >> 2]! - (page.ripBase | 0)) | 0;
-  }
-
-  /** @returns how many bytes a record was decoded from, or more */
-  #extent(record: number): number {
-    const isFused = (this.#state.u8[record + R.MARKS]! & R.MARK.fused) !== 0;
-    return isFused ? REACH : this.#state.u8[record + R.LENGTH]! || MAX_LENGTH;
-  }
-
   /**
    * Decodes a dropped record anew in its place, and those dropped behind it, as far as the new instructions fit: then its run is whole
    * again, with all the links to it.
@@ -407,22 +248,22 @@ export class CodeCache {
     if (page === undefined || this.#writer.breakpoints.size > 0) return false;
     const ram = this.#state.guestRam;
     const base = page.physicalPage * PAGE;
-    const start = this.#offsetIn(page, dropped);
+    const start = offsetIn(this.#state, page, dropped);
     let record = dropped;
     let offset = start;
     this.#writer.resume(record, page, this.position(record));
-    for (let isDropped = true; isDropped; ) {
+    for (let goesOn = true; goesOn; ) {
       const template = this.#templates.find(ram, base + offset, page.usable - offset, page.mode);
       if (template === undefined || page.entries[offset] !== 0 || !this.#fits(template, record)) break;
       this.#writer.add(template, ram, base + offset, offset);
       offset += template.length;
       record += R.RECORD_BYTES;
       if (template.endsRun) break;
-      isDropped = this.#isDropped(record);
+      goesOn = isDropped(this.#state, record);
       if (page.entries[offset] === record) this.#writer.finishBefore(record);
     }
     if (record === dropped) return false;
-    this.#mark(page.physicalPage, start, offset);
+    this.#decoded.mark(page.physicalPage, start, offset);
     return true;
   }
 

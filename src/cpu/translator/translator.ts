@@ -157,7 +157,7 @@ export class Translator {
     this.#exports = exports;
     this.#table = exports.table as WebAssembly.Table;
     this.#firstSlot = handlers.firstRegionSlot;
-    cache.onRunsDropped = (page) => this.#drop(page);
+    cache.onRecordsDropped = (page) => this.#drop(page);
     cache.onCleared = () => this.#forget();
   }
 
