@@ -28,6 +28,7 @@ import { PendingFault } from './pending-fault.ts';
 import { CpuState } from './state.ts';
 import { SystemUnit } from './system/system-unit.ts';
 import { Vector } from './system/vectors.ts';
+import { REGION_REACH } from './translator/region.ts';
 import { DEFAULT_TRANSLATOR, Translator, type TranslatorOptions } from './translator/translator.ts';
 
 export type Engine = 'interpreter' | 'auto' | 'translator';
@@ -64,6 +65,7 @@ const RARE_SAMPLES = 2_000_000;
 /** How often in a row nothing may retire, as where a handler of exceptions cannot be reached, before the host gets a turn. */
 const PATIENCE = 32;
 const RIP_WORD = FIELDS.rip.address >> 2;
+const COVERED_WORD = FIELDS.covered.address >> 2;
 const STRING_LIMIT_WORD = FIELDS.stringLimit.address >> 2;
 const DEVICE_ACCESS_WORD = FIELDS.deviceAccess.address >> 2;
 
@@ -364,15 +366,17 @@ export class Cpu {
     if (left <= MARGIN) return this.#atMost(record, left);
     const before = this.instructionCount;
     this.#slice = (this.#slice + SLICE_STEP) % SLICE_SPREAD;
-    const reason = this.#execute(record, Math.min(left - MARGIN, SLICE - this.#slice, this.#untilSample));
+    const ticks = Math.min(SLICE - this.#slice, this.#untilSample);
+    const isFar = left - MARGIN - REGION_REACH >= ticks;
+    const reason = this.#execute(record, Math.min(left - MARGIN, ticks), isFar ? REGION_REACH : 0);
     this.#untilSample -= this.instructionCount - before;
     return this.#handle(reason);
   }
 
   /** @returns an R.EXIT; see Execution.run */
-  #execute(record: number, ticks: number): number {
+  #execute(record: number, ticks: number, overrun = 0): number {
     this.#next = 0;
-    return this.#execution.run(record, ticks);
+    return this.#execution.run(record, ticks, 0, overrun);
   }
 
   #handle(reason: number): RunExit | undefined {
@@ -416,12 +420,15 @@ export class Cpu {
     return this.state.view.getBigUint64(this.state.ramAddress + physical, true);
   }
 
-  /** The end of a slice shows where time is spent. */
+  /** The end of a slice shows where time is spent, unless only that end kept a region from going on. */
   #sample(): void {
     this.#next = this.#execution.record;
     this.#untilSample = RARE_SAMPLES;
     this.system.tlb.spans.refresh();
-    if (this.translator !== undefined && this.#fetch.lookup() === this.#execution.record)
+    if (this.translator === undefined) return;
+    this.translator.pass();
+    const isCovered = this.state.i32[COVERED_WORD] !== 0 && !this.translator.isEager;
+    if (!isCovered && this.#fetch.lookup() === this.#execution.record)
       this.translator.sample(this.#fetch.page!, this.#execution.record);
   }
 
@@ -431,6 +438,7 @@ export class Cpu {
     this.#next = record;
     if (this.translator?.isEager) {
       this.system.tlb.spans.refresh();
+      this.translator.pass();
       this.translator.sample(this.#fetch.page!, record);
     }
     return undefined;

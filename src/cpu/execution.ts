@@ -21,6 +21,8 @@ const ATTENTION_WORD = FIELDS.attention.address >> 2;
 const DELIVERS_FAULTS_WORD = FIELDS.deliversFaults.address >> 2;
 const CALLED_TICKS_WORD = FIELDS.calledTicks.address >> 2;
 const CALLED_RECORD_WORD = FIELDS.calledRecord.address >> 2;
+const OVERRUN_WORD = FIELDS.overrun.address >> 2;
+const COVERED_WORD = FIELDS.covered.address >> 2;
 const RESUME_TICKS_WORD = FIELDS.resumeTicks.address >> 2;
 
 /** What is called of the interpreter's module. */
@@ -64,10 +66,13 @@ export class Execution {
    * Runs records from one on.
    * @param ticks instructions after which the first taken branch comes back
    * @param more instructions that may be executed behind them, as far as runs end within them
+   * @param overrun instructions by which translated regions may exceed both
    * @returns an R.EXIT
    */
-  run(record: number, ticks: number, more = 0): number {
+  run(record: number, ticks: number, more = 0, overrun = 0): number {
     const words = this.#state.i32;
+    words[OVERRUN_WORD] = overrun;
+    words[COVERED_WORD] = 0;
     words[INTERRUPT_PENDING_WORD] = this.#system.interruptBlocked ? 1 : 0;
     words[ATTENTION_WORD] = ATTENTION.none;
     this.#budget = this.instructionCount + ticks;

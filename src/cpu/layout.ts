@@ -79,6 +79,10 @@ export const FIELDS = {
   attention: { address: CPU_BLOCK + 0x2d8, width: 4 },
   /** Physical page number of the device that the slow path has just found. */
   devicePage: { address: CPU_BLOCK + 0x2dc, width: 4 },
+  /** Instructions by which translated regions may exceed the ticks they are run for. */
+  overrun: { address: CPU_BLOCK + 0x2e0, width: 4 },
+  /** Set to 1 when ticks run out in a region, or before one that might need more than there are. */
+  covered: { address: CPU_BLOCK + 0x2e4, width: 4 },
   /** A value crossing between WebAssembly and TypeScript as two 32-bit halves. */
   transfer: { address: CPU_BLOCK + 0x268, width: 8 },
   /** Host address of guest physical address 0. */

@@ -383,7 +383,8 @@ class Generator {
     const type = this.#module.type(['i32'], ['i32', 'i32']);
     const [slot, reserve] = [code.local('i32'), code.local('i32')];
     code.get(record).load('i32', 32, R.SCALE).i32(R.REGION.slotShift).op('i32.shr_u').tee(slot);
-    code.i32(2).op('i32.shl').load('i32', 32, REGION_TICKS).set(reserve);
+    code.i32(2).op('i32.shl').load('i32', 32, REGION_TICKS).i32(0).load('i32', 32, FIELDS.overrun.address);
+    code.op('i32.sub').set(reserve);
     code.get(ticks).get(record).load('i32', 16, R.POSITION).op('i32.sub').get(reserve).op('i32.sub').tee(handler);
     code.i32(0).op('i32.ge_s').if();
     code.get(handler).get(slot).i32(firstRegionSlot).op('i32.add').callIndirect(type);
@@ -400,7 +401,8 @@ class Generator {
       .i32(2)
       .op('i32.shl')
       .tee(counter);
-    code.get(counter).load('i32', 32, SIDE_EXITS).i32(1).op('i32.add').store('i32', 32, SIDE_EXITS).end();
+    code.get(counter).load('i32', 32, SIDE_EXITS).i32(1).op('i32.add').store('i32', 32, SIDE_EXITS).else();
+    code.i32(0).i32(1).store('i32', 32, FIELDS.covered.address).end();
     code.get(record).load('i32', 32, R.HANDLER).tee(handler).op('i32.eqz').if();
     code.get(record).load('i32', 32, R.SCALE).i32(R.REGION.handlerShift).op('i32.shr_u');
     code.i32(R.REGION.handlerMask).op('i32.and').set(handler).end();

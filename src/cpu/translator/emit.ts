@@ -429,6 +429,7 @@ export class RegionEmitter {
    */
   #repeat(from: number, header: number): void {
     const code = this.#code.get(this.#budget).i32(0).op('i32.lt_s').if();
+    code.i32(0).i32(1).store('i32', 32, FIELDS.covered.address);
     this.#leaveTo(from, () => code.i32(this.#blocks[header]!.record));
     code.end().br(this.#labels.get(header)!);
   }

@@ -35,6 +35,8 @@ export interface Step {
   readonly site: number;
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
 /** How many pages a region may span. */
 const PAGE_LIMIT = 16;
 /** Computed jumps compare their target with no more places than this. */
@@ -96,10 +98,10 @@ export class RegionBuilder {
   }
 
   /**
-   * @param excluded a record that is left to a region of its own, 0 for none
+   * @param excluded records that are left to regions of their own
    * @returns undefined when the entry itself cannot be translated, or the cache was cleared meanwhile
    */
-  build(page: CodePage, entry: number, excluded = 0): Region | undefined {
+  build(page: CodePage, entry: number, excluded: ReadonlySet<number> = NONE): Region | undefined {
     if (this.#state.u8[entry + R.MARKS]! & R.MARK.crossing) return undefined;
     const { generation } = this.#cache;
     this.#pages.clear();
@@ -118,10 +120,10 @@ export class RegionBuilder {
     for (let head = queue.shift(); head !== undefined; head = queue.shift()) {
       for (let record = head; record !== 0 && !steps.has(record); ) {
         if (instructions >= this.#limit) break;
-        const step = record === excluded ? undefined : this.#step(record);
+        const step = excluded.has(record) ? undefined : this.#step(record);
         if (this.#cache.generation !== generation) return undefined;
         if (step === undefined) {
-          if (record !== excluded && this.#isInstruction(record)) interpreted.add(record);
+          if (!excluded.has(record) && this.#isInstruction(record)) interpreted.add(record);
           break;
         }
         steps.set(record, step);

@@ -77,3 +77,5 @@ export function successorsOf(block: Block): number[] {
 export const REGION_LIMIT = 400;
 /** How many more copies of its blocks may add (split.ts). */
 export const COPY_LIMIT = 160;
+/** How many instructions a region runs at most between two looks at its budget. */
+export const REGION_REACH = REGION_LIMIT + COPY_LIMIT;

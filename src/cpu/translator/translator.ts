@@ -161,10 +161,14 @@ export class Translator {
     cache.onCleared = () => this.#forget();
   }
 
-  /** The interpreter is at a record of `page` at the end of a slice, or control came there by a way that was not linked yet. */
-  sample(page: CodePage, record: number): void {
+  /** Time passes, from one possible sample to the next. */
+  pass(): void {
     if (!this.isEager && ++this.#unreviewed >= this.options.review) this.#review();
     if (this.#queue.length > 0 && ++this.#waited >= PATIENCE) this.#compile();
+  }
+
+  /** The interpreter is at a record of `page` at the end of a slice, or control came there by a way that was not linked yet. */
+  sample(page: CodePage, record: number): void {
     if ((page.mode & MODE.code64) === 0 || this.#refused.has(record) || this.#isKnown(record)) return;
     if (this.#samples.size >= SAMPLE_LIMIT) this.#samples.clear();
     const count = (this.#samples.get(record) ?? 0) + 1;
@@ -263,13 +267,17 @@ export class Translator {
    * already, an inner loop gets one that leaves the rest to it.
    */
   #shape(page: CodePage, record: number): Region | undefined {
-    const region = this.#builder.build(page, record);
-    if (region === undefined || this.isEager) return region;
-    const loop = outermostLoop(region);
-    if (loop === 0 || loop === record) return region;
-    if (!this.#isKnown(loop) && !this.#refused.has(loop)) return this.#builder.build(this.#pageOf(loop) ?? page, loop);
-    const inner = this.#builder.build(page, record, loop);
-    return inner && outermostLoop(inner) === record ? inner : undefined;
+    const outer = new Set<number>();
+    for (;;) {
+      const region = this.#builder.build(page, record, outer);
+      if (region === undefined || this.isEager) return region;
+      const loop = outermostLoop(region);
+      if (loop === record) return region;
+      if (loop === 0) return outer.size === 0 ? region : undefined;
+      if (!this.#isKnown(loop) && !this.#refused.has(loop))
+        return this.#builder.build(this.#pageOf(loop) ?? page, loop, outer);
+      outer.add(loop);
+    }
   }
 
   /** A region begins at the record, or will. */
