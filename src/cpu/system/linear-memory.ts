@@ -115,6 +115,13 @@ export class LinearMemory {
   /** @param length at most one page @throws GuestException #PF */
   readBytes(address: bigint, length: number, access: number): Uint8Array {
     const bytes = new Uint8Array(length);
+    this.readInto(bytes, address, access);
+    return bytes;
+  }
+
+  /** Fills at most a page. @throws GuestException #PF before the first byte is read */
+  readInto(bytes: Uint8Array, address: bigint, access: number): void {
+    const { length } = bytes;
     this.#eachPart(address, length, access, (physical, start, end) => {
       if (physical + end - start <= this.#state.memoryBytes) {
         bytes.set(this.#state.guestRam.subarray(physical, physical + end - start), start);
@@ -122,7 +129,6 @@ export class LinearMemory {
       }
       for (let i = start; i < end; i++) bytes[i] = Number(this.#readPhysical(physical + i - start, 1));
     });
-    return bytes;
   }
 
   /** @param bytes at most one page @throws GuestException #PF before the first byte is written */

@@ -3,7 +3,7 @@
 import { GuestException } from '../bus.ts';
 import type { Instruction } from '../decode/instruction.ts';
 import { MxcsrMask } from '../floating-point/mxcsr.ts';
-import { MODE, XMM } from '../layout.ts';
+import { FIELDS, MODE, XMM } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { Cr0, Cr4 } from '../system/control-bits.ts';
 import { generalProtection, undefinedOpcode } from '../system/faults.ts';
@@ -160,23 +160,28 @@ function restoreState(system: SystemUnit, instruction: Instruction): void {
 }
 
 const FX_IMAGE_BYTES = 512;
-/** Offsets of the FXSAVE image (SDM vol. 1 table 10-2). */
+/** Indexes of 32-bit words of the FXSAVE image (SDM vol. 1 table 10-2). Registers take four each. */
 const Image = {
-  CONTROL: 0,
-  STATUS: 2,
-  TAG: 4,
-  OPCODE: 6,
-  IP: 8,
-  DP: 16,
-  MXCSR: 24,
-  MASK: 28,
-  ST: 32,
-  XMM: 160,
+  CONTROL_STATUS: 0,
+  TAG_OPCODE: 1,
+  IP: 2,
+  DP: 4,
+  MXCSR: 6,
+  MASK: 7,
+  ST: 8,
+  XMM: 40,
+  END: 104,
 } as const;
+const CR0_WORD = FIELDS.cr0.address >> 2;
+const CR4_WORD = FIELDS.cr4.address >> 2;
+const MXCSR_WORD = FIELDS.mxcsr.address >> 2;
+const OPCODE_WORD = FIELDS.x87Opcode.address >> 2;
+const X87_IP = FIELDS.x87InstructionPointer.address;
+const X87_DP = FIELDS.x87DataPointer.address;
 
 /** Linear address of the 512-byte image, with the checks that FXSAVE and FXRSTOR share. */
 function imageAddress(system: SystemUnit, instruction: Instruction, write: boolean): bigint {
-  const cr0 = system.state.get('cr0');
+  const cr0 = system.state.i32[CR0_WORD]!;
   if ((cr0 & Cr0.EM) !== 0) throw undefinedOpcode();
   if ((cr0 & Cr0.TS) !== 0) throw new GuestException(Vector.DEVICE_NOT_AVAILABLE);
   const address = operandAddress(system, instruction, FX_IMAGE_BYTES, write);
@@ -187,55 +192,74 @@ function imageAddress(system: SystemUnit, instruction: Instruction, write: boole
 
 /** Without CR4.OSFXSR the image leaves MXCSR and the XMM registers out. */
 function vectorRegisters(state: CpuState): number {
-  if ((state.get('cr4') & Cr4.OSFXSR) === 0) return 0;
+  if ((state.i32[CR4_WORD]! & Cr4.OSFXSR) === 0) return 0;
   return state.mode64 ? 16 : 8;
 }
 
-/** Without REX.W the pointers are 32 bits and a selector, which is zero here. */
-function pointerMask(instruction: Instruction): bigint {
-  return instruction.operandSize === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
+/** The image that is being saved or restored. */
+const image = new Int32Array(Image.END);
+const imageBytes = new Uint8Array(image.buffer);
+
+/** The part of it that has a meaning. */
+function usedBytes(vectors: number): Uint8Array {
+  return imageBytes.subarray(0, (Image.XMM + vectors * 4) * 4);
 }
 
 function saveImage(system: SystemUnit, instruction: Instruction): void {
   const { state } = system;
+  const words = state.i32;
   const address = imageAddress(system, instruction, true);
   const vectors = vectorRegisters(state);
   const x87 = new X87(state);
-  const image = new Uint8Array(Image.XMM + vectors * 16);
-  const view = new DataView(image.buffer);
-  view.setUint16(Image.CONTROL, x87.control, true);
-  view.setUint16(Image.STATUS, x87.status, true);
-  view.setUint8(Image.TAG, x87.tags);
-  view.setUint16(Image.OPCODE, state.get('x87Opcode'), true);
-  view.setBigUint64(Image.IP, state.get64('x87InstructionPointer') & pointerMask(instruction), true);
-  view.setBigUint64(Image.DP, state.get64('x87DataPointer') & pointerMask(instruction), true);
-  if (vectors > 0) {
-    view.setUint32(Image.MXCSR, state.get('mxcsr'), true);
-    view.setUint32(Image.MASK, MxcsrMask, true);
+  image[Image.CONTROL_STATUS] = x87.control | (x87.status << 16);
+  image[Image.TAG_OPCODE] = x87.tags | (words[OPCODE_WORD]! << 16);
+  savePointer(words, Image.IP, X87_IP, instruction);
+  savePointer(words, Image.DP, X87_DP, instruction);
+  image[Image.MXCSR] = vectors > 0 ? words[MXCSR_WORD]! : 0;
+  image[Image.MASK] = vectors > 0 ? MxcsrMask : 0;
+  for (let i = 0; i < 8; i++) {
+    const register = x87.address(i) >> 2;
+    const at = Image.ST + i * 4;
+    image[at] = words[register]!;
+    image[at + 1] = words[register + 1]!;
+    image[at + 2] = words[register + 2]! & 0xffff;
+    image[at + 3] = 0;
   }
-  for (let i = 0; i < 8; i++) image.set(x87.bytes(i), Image.ST + i * 16);
-  image.set(state.u8.subarray(XMM, XMM + vectors * 16), Image.XMM);
-  system.memory.writeBytes(address, image, system.dataAccess);
+  for (let i = 0; i < vectors * 4; i++) image[Image.XMM + i] = words[(XMM >> 2) + i]!;
+  system.memory.writeBytes(address, usedBytes(vectors), system.dataAccess);
+}
+
+/** Without REX.W the pointers are 32 bits and a selector, which is zero here. */
+function savePointer(words: Int32Array, at: number, field: number, instruction: Instruction): void {
+  image[at] = words[field >> 2]!;
+  image[at + 1] = instruction.operandSize === 64 ? words[(field >> 2) + 1]! : 0;
 }
 
 function restoreImage(system: SystemUnit, instruction: Instruction): void {
   const { state } = system;
+  const words = state.i32;
   const address = imageAddress(system, instruction, false);
   const vectors = vectorRegisters(state);
-  const image = system.memory.readBytes(address, Image.XMM + vectors * 16, system.dataAccess);
-  const view = new DataView(image.buffer);
-  const mxcsr = view.getUint32(Image.MXCSR, true);
+  system.memory.readInto(usedBytes(vectors), address, system.dataAccess);
+  const mxcsr = image[Image.MXCSR]!;
   if (vectors > 0 && (mxcsr & ~MxcsrMask) !== 0) throw generalProtection();
   const x87 = new X87(state);
-  x87.status = view.getUint16(Image.STATUS, true);
-  x87.tags = view.getUint8(Image.TAG);
-  x87.control = view.getUint16(Image.CONTROL, true);
-  state.set('x87Opcode', view.getUint16(Image.OPCODE, true) & 0x7ff);
-  state.set64('x87InstructionPointer', view.getBigUint64(Image.IP, true) & pointerMask(instruction));
-  state.set64('x87DataPointer', view.getBigUint64(Image.DP, true) & pointerMask(instruction));
-  for (let i = 0; i < 8; i++) x87.bytes(i).set(image.subarray(Image.ST + i * 16, Image.ST + i * 16 + 10));
-  if (vectors > 0) state.set('mxcsr', mxcsr);
-  state.u8.set(image.subarray(Image.XMM), XMM);
+  x87.status = image[Image.CONTROL_STATUS]! >>> 16;
+  x87.tags = image[Image.TAG_OPCODE]! & 0xff;
+  x87.control = image[Image.CONTROL_STATUS]! & 0xffff;
+  words[OPCODE_WORD] = (image[Image.TAG_OPCODE]! >>> 16) & 0x7ff;
+  const high = instruction.operandSize === 64 ? -1 : 0;
+  state.setHalves(X87_IP, image[Image.IP]!, image[Image.IP + 1]! & high);
+  state.setHalves(X87_DP, image[Image.DP]!, image[Image.DP + 1]! & high);
+  for (let i = 0; i < 8; i++) {
+    const register = x87.address(i) >> 2;
+    const at = Image.ST + i * 4;
+    words[register] = image[at]!;
+    words[register + 1] = image[at + 1]!;
+    words[register + 2] = image[at + 2]! & 0xffff;
+  }
+  if (vectors > 0) words[MXCSR_WORD] = mxcsr;
+  for (let i = 0; i < vectors * 4; i++) words[(XMM >> 2) + i] = image[Image.XMM + i]!;
 }
 
 export const x87ControlInstructions: readonly (readonly [string, InstructionFunction])[] = [

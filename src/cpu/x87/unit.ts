@@ -1,6 +1,6 @@
 /** The x87 register stack with its tags, status and last-instruction pointers (SDM vol. 1 8.1). */
 
-import { X87_REGISTERS } from '../layout.ts';
+import { FIELDS, X87_REGISTERS } from '../layout.ts';
 import type { CpuState } from '../state.ts';
 import { Environment, Exception } from './environment.ts';
 import { type Extended, fromBytes, INDEFINITE, kindOf, toBytes } from './extended.ts';
@@ -17,6 +17,9 @@ export const Status = {
   BUSY: 0x8000,
 } as const;
 
+const CONTROL_WORD = FIELDS.x87Control.address >> 2;
+const STATUS_WORD = FIELDS.x87Status.address >> 2;
+const TAG_WORD = FIELDS.x87Tag.address >> 2;
 const CONTROL_INITIAL = 0x37f;
 /** Bit 6 of the control word reads as one; bits 15:13 and 7 as zero. */
 const CONTROL_WRITABLE = 0x1f3f;
@@ -43,27 +46,27 @@ export class X87 {
   }
 
   get status(): number {
-    return this.#state.get('x87Status');
+    return this.#state.i32[STATUS_WORD]!;
   }
   set status(value: number) {
-    this.#state.set('x87Status', value & 0xffff);
+    this.#state.i32[STATUS_WORD] = value & 0xffff;
   }
 
   get control(): number {
-    return this.#state.get('x87Control');
+    return this.#state.i32[CONTROL_WORD]!;
   }
   /** Reserved bits are fixed, and ES follows the new masks. */
   set control(value: number) {
-    this.#state.set('x87Control', (value & CONTROL_WRITABLE) | CONTROL_FIXED);
+    this.#state.i32[CONTROL_WORD] = (value & CONTROL_WRITABLE) | CONTROL_FIXED;
     this.summarize();
   }
 
   /** One bit a physical register, set when it is not empty. */
   get tags(): number {
-    return this.#state.get('x87Tag');
+    return this.#state.i32[TAG_WORD]!;
   }
   set tags(value: number) {
-    this.#state.set('x87Tag', value & 0xff);
+    this.#state.i32[TAG_WORD] = value & 0xff;
   }
 
   /** State after FNINIT. The registers keep their contents. */
@@ -91,9 +94,14 @@ export class X87 {
     return ((this.tags >> this.#register(index)) & 1) === 0;
   }
 
+  /** Host address of ST(index). */
+  address(index: number): number {
+    return X87_REGISTERS + this.#register(index) * 16;
+  }
+
   /** The ten bytes of ST(index), as a live view. */
   bytes(index: number): Uint8Array {
-    const address = X87_REGISTERS + this.#register(index) * 16;
+    const address = this.address(index);
     return this.#state.u8.subarray(address, address + 10);
   }
 
