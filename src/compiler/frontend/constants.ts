@@ -59,25 +59,31 @@ export class Constants {
 
   /** The value, undefined when it is not constant. */
   evaluate(node: ts.Expression): Constant | undefined {
-    if (ts.isNumericLiteral(node)) return Number(node.text);
-    if (ts.isBigIntLiteral(node)) return BigInt(node.text.slice(0, -1));
-    if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) return node.text;
-    if (ts.isParenthesizedExpression(node)) return this.evaluate(node.expression);
-    if (ts.isAsExpression(node) || ts.isSatisfiesExpression(node)) return this.evaluate(node.expression);
-    if (ts.isNonNullExpression(node)) return this.evaluate(node.expression);
-    if (ts.isPrefixUnaryExpression(node)) return this.#unary(node);
-    if (ts.isBinaryExpression(node)) return this.#binary(node);
-    if (ts.isConditionalExpression(node)) {
-      const test = this.evaluate(node.condition);
-      return test === undefined ? undefined : this.evaluate(test ? node.whenTrue : node.whenFalse);
-    }
-    if (ts.isIdentifier(node)) return this.#name(node);
-    if (ts.isPropertyAccessExpression(node)) return this.#property(node);
-    if (ts.isCallExpression(node)) return this.#call(node);
-    if (node.kind === ts.SyntaxKind.TrueKeyword) return true;
-    if (node.kind === ts.SyntaxKind.FalseKeyword) return false;
-    return node.kind === ts.SyntaxKind.NullKeyword ? null : undefined;
+    return Constants.#evaluators[node.kind]?.(this, node as never);
   }
+
+  static readonly #evaluators: {
+    readonly [kind in ts.SyntaxKind]?: (constants: Constants, node: never) => Constant | undefined;
+  } = {
+    [ts.SyntaxKind.NumericLiteral]: (_, { text }: ts.NumericLiteral) => Number(text),
+    [ts.SyntaxKind.BigIntLiteral]: (_, { text }: ts.BigIntLiteral) => BigInt(text.slice(0, -1)),
+    [ts.SyntaxKind.StringLiteral]: (_, { text }: ts.StringLiteral) => text,
+    [ts.SyntaxKind.NoSubstitutionTemplateLiteral]: (_, { text }: ts.NoSubstitutionTemplateLiteral) => text,
+    [ts.SyntaxKind.TrueKeyword]: () => true,
+    [ts.SyntaxKind.FalseKeyword]: () => false,
+    [ts.SyntaxKind.NullKeyword]: () => null,
+    [ts.SyntaxKind.ParenthesizedExpression]: evaluateInner,
+    [ts.SyntaxKind.AsExpression]: evaluateInner,
+    [ts.SyntaxKind.SatisfiesExpression]: evaluateInner,
+    [ts.SyntaxKind.NonNullExpression]: evaluateInner,
+    [ts.SyntaxKind.PrefixUnaryExpression]: (constants, node: ts.PrefixUnaryExpression) => constants.#unary(node),
+    [ts.SyntaxKind.BinaryExpression]: (constants, node: ts.BinaryExpression) => constants.#binary(node),
+    [ts.SyntaxKind.ConditionalExpression]: (constants, node: ts.ConditionalExpression) => constants.#conditional(node),
+    [ts.SyntaxKind.Identifier]: (constants, node: ts.Identifier) => constants.#name(node),
+    [ts.SyntaxKind.PropertyAccessExpression]: (constants, node: ts.PropertyAccessExpression) =>
+      constants.#property(node),
+    [ts.SyntaxKind.CallExpression]: (constants, node: ts.CallExpression) => constants.#call(node),
+  };
 
   /** An integer constant as a bigint. */
   integer(node: ts.Expression): bigint | undefined {
@@ -146,6 +152,11 @@ export class Constants {
     return this.queries.call(node);
   }
 
+  #conditional({ condition, whenTrue, whenFalse }: ts.ConditionalExpression): Constant | undefined {
+    const test = this.evaluate(condition);
+    return test === undefined ? undefined : this.evaluate(test ? whenTrue : whenFalse);
+  }
+
   #unary(node: ts.PrefixUnaryExpression): Constant | undefined {
     const value = this.evaluate(node.operand);
     if (value === undefined) return undefined;
@@ -169,6 +180,10 @@ export class Constants {
     if (typeof left === 'number' && typeof right === 'number') return numberOperation(operator, left, right);
     return typeof left === 'bigint' && typeof right === 'bigint' ? bigintOperation(operator, left, right) : undefined;
   }
+}
+
+function evaluateInner(constants: Constants, { expression }: { readonly expression: ts.Expression }) {
+  return constants.evaluate(expression);
 }
 
 /** The expression inside parentheses, `as const`, `satisfies` and `!`. */

@@ -228,13 +228,10 @@ class Propagation {
     return { op: 'branchCompare', condition, left: this.#find(left), right: this.#find(right), then, otherwise, span };
   }
 
-  /** Uses in phis that came before their definitions were rewritten. */
+  /** Only phis may use what is defined, and so rewritten, later. */
   #finish(): void {
     for (const block of this.#fn.blocks) {
-      if (!block) continue;
-      for (const phi of block.phis) phi.inputs = phi.inputs.map(this.#resolve);
-      block.instructions = block.instructions.map((instruction) => mapUses(instruction, this.#resolve));
-      block.terminator = mapUses(block.terminator, this.#resolve);
+      for (const phi of block?.phis ?? []) phi.inputs = phi.inputs.map(this.#resolve);
     }
   }
 }
