@@ -191,7 +191,7 @@ export class CodeFetch implements CodeSource {
     const tag = linearHigh * 2 ** 20 + (linearLow >>> 12);
     const slot = tag & (RECENT - 1);
     const ripBase = high * 2 ** 32 + (low >>> 0) - (linearLow & (PAGE - 1));
-    const limit = this.#lastRip;
+    const limit = this.#lastRip();
     if (this.#tags[slot] === tag && this.#contexts[slot] === context) {
       const known = this.#pages[slot]!;
       if (known.ripBase === ripBase && known.mode === (mode & MODE_DECODE_MASK) && known.limit === limit) return known;
@@ -216,7 +216,7 @@ export class CodeFetch implements CodeSource {
   }
 
   /** The last RIP that may be fetched. */
-  get #lastRip(): number {
+  #lastRip(): number {
     return this.#state.mode64 ? Number.POSITIVE_INFINITY : this.#state.cs.limit;
   }
 }

@@ -65,15 +65,15 @@ export class PitChannel implements Stateful<PitChannelState> {
     this.#settle();
     const { mode, reload, start } = this.#state;
     if (start === null) return mode !== 0;
-    const elapsed = this.#elapsed;
+    const elapsed = this.#elapsed();
     switch (mode) {
       case 0:
       case 1:
         return elapsed >= reload;
       case 2:
-        return !this.#running || elapsed % reload !== reload - 1;
+        return !this.#running() || elapsed % reload !== reload - 1;
       case 3:
-        return !this.#running || elapsed % reload < Math.ceil(reload / 2);
+        return !this.#running() || elapsed % reload < Math.ceil(reload / 2);
       default:
         return elapsed !== reload;
     }
@@ -86,13 +86,13 @@ export class PitChannel implements Stateful<PitChannelState> {
     const rising = level && !state.gate;
     const falling = !level && state.gate;
     const counts = state.mode === 0 || state.mode === 4;
-    if (falling && counts && state.start !== null) state.held = this.#elapsed;
+    if (falling && counts && state.start !== null) state.held = this.#elapsed();
     state.gate = level;
     if (!rising) return;
     if (!counts) {
       this.#restart();
     } else if (state.held !== null) {
-      state.start = this.#tick - state.held;
+      state.start = this.#tick() - state.held;
       state.held = null;
     }
   }
@@ -157,7 +157,7 @@ export class PitChannel implements Stateful<PitChannelState> {
 
   latchStatus(): void {
     const { access, mode, bcd, start, nextReload } = this.#state;
-    const nullCount = start === null || nextReload !== null || this.#tick < start;
+    const nullCount = start === null || nextReload !== null || this.#tick() < start;
     this.#state.latchedStatus ??=
       (this.output ? STATUS_OUTPUT : 0) |
       (nullCount ? STATUS_NULL_COUNT : 0) |
@@ -170,8 +170,8 @@ export class PitChannel implements Stateful<PitChannelState> {
   nextEdge(): number | null {
     this.#settle();
     const { mode, reload, start } = this.#state;
-    if (start === null || !this.#running) return null;
-    const elapsed = this.#elapsed;
+    if (start === null || !this.#running()) return null;
+    const elapsed = this.#elapsed();
     const period = start + Math.floor(elapsed / reload) * reload;
     const phase = elapsed % reload;
     switch (mode) {
@@ -200,19 +200,19 @@ export class PitChannel implements Stateful<PitChannelState> {
     this.#state = { ...state };
   }
 
-  get #tick(): number {
+  #tick(): number {
     return ticksAt(this.#clock.now, PIT_HZ);
   }
 
-  get #running(): boolean {
+  #running(): boolean {
     const { mode, gate } = this.#state;
     return gate || mode === 1 || mode === 5;
   }
 
   /** Ticks counted since `start`; the tick that loads the count is not one of them. */
-  get #elapsed(): number {
+  #elapsed(): number {
     const { start, held } = this.#state;
-    return held ?? Math.max(0, this.#tick - (start ?? this.#tick));
+    return held ?? Math.max(0, this.#tick() - (start ?? this.#tick()));
   }
 
   #load(written: number): void {
@@ -223,10 +223,10 @@ export class PitChannel implements Stateful<PitChannelState> {
       state.nextReload = count;
     } else if ((state.mode === 2 || state.mode === 3) && state.start !== null && state.gate) {
       state.nextReload = count;
-      state.nextStart = state.start + (Math.floor(this.#elapsed / state.reload) + 1) * state.reload;
+      state.nextStart = state.start + (Math.floor(this.#elapsed() / state.reload) + 1) * state.reload;
     } else {
       state.reload = count;
-      state.start = this.#tick + 1;
+      state.start = this.#tick() + 1;
       state.held = state.gate ? null : 0;
     }
   }
@@ -238,14 +238,14 @@ export class PitChannel implements Stateful<PitChannelState> {
     state.reload = state.nextReload ?? state.reload;
     state.nextReload = null;
     state.nextStart = null;
-    state.start = this.#tick + 1;
+    state.start = this.#tick() + 1;
     state.held = null;
   }
 
   /** Lets a waiting count of modes 2 and 3 take over when its time has come. */
   #settle(): void {
     const state = this.#state;
-    if (state.nextReload === null || state.nextStart === null || this.#tick < state.nextStart) return;
+    if (state.nextReload === null || state.nextStart === null || this.#tick() < state.nextStart) return;
     state.reload = state.nextReload;
     state.start = state.nextStart;
     state.nextReload = null;
@@ -257,7 +257,7 @@ export class PitChannel implements Stateful<PitChannelState> {
     this.#settle();
     const { mode, reload, start, bcd } = this.#state;
     const modulus = bcd ? 10_000 : 0x1_0000;
-    const elapsed = this.#elapsed;
+    const elapsed = this.#elapsed();
     let count = reload;
     if (start !== null && mode === 2) count = reload - (elapsed % reload);
     else if (start !== null && mode === 3) count = squareWaveCount(reload, elapsed % reload);

@@ -34,14 +34,14 @@ export class Segmentation {
       if (offset + bytes - 1 > this.#state.get('gdtrLimit')) return undefined;
       return this.#state.get64('gdtrBase') + BigInt(offset);
     }
-    if (offset + bytes - 1 > this.#localLimit) return undefined;
+    if (offset + bytes - 1 > this.#localLimit()) return undefined;
     return (this.#state.segments[LDTR] as Segment).base + BigInt(offset);
   }
 
   /** @returns undefined when the selector points outside its table */
   find(selector: number): Descriptor | undefined {
     const isLocal = (selector & TABLE_INDICATOR) !== 0;
-    const limit = isLocal ? this.#localLimit : this.#state.i32[GDTR_LIMIT_WORD]!;
+    const limit = isLocal ? this.#localLimit() : this.#state.i32[GDTR_LIMIT_WORD]!;
     const offset = selector & 0xfff8;
     if (offset + 7 > limit) return undefined;
     const table = this.#state.signed(isLocal ? LOCAL_TABLE_BASE : FIELDS.gdtrBase.address);
@@ -50,7 +50,7 @@ export class Segmentation {
   }
 
   /** -1 when there is no local descriptor table. */
-  get #localLimit(): number {
+  #localLimit(): number {
     const { attributes, limit } = this.#state.segments[LDTR] as Segment;
     return (attributes & Attributes.UNUSABLE) === 0 ? limit : -1;
   }
