@@ -6,6 +6,7 @@ const INSTRUCTIONS = [
   'cpu/engine-protected',
   'cpu/engine-stops',
   'cpu/mmx',
+  'cpu/resume-flag',
   'cpu/sse',
   'cpu/system-stack-alignment',
   'machine/guest',

@@ -453,7 +453,8 @@ export class Cpu {
       if (stop === NO_EXACT_RECORD) return this.#single();
       this.#next = 0;
       const reason = stop === RUN_ENDS ? this.#execution.approach(record, left) : this.#execution.runTo(stop, record);
-      if (reason !== R.EXIT.TICKS || this.instructionCount >= until) return this.#handle(reason);
+      const goesOn = reason === R.EXIT.TICKS && this.instructionCount < until && !this.system.mustStep;
+      if (!goesOn) return this.#handle(reason);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
  * Random machine-code programs for comparing engines: blocks of random instructions joined by conditional jumps, loops, calls, computed
- * jumps, stores into their own code, faults and reloads of CR3. Every program ends: a counter in R14 runs out, or a handler halts.
+ * jumps, stores into their own code, faults and, at ring 0, changes of the page tables. Every program ends: a counter in R14 runs out.
  */
 import { CODE, DATA } from './long-mode.ts';
 
@@ -29,6 +29,26 @@ export class Random {
   }
 }
 
+/** Where a program runs. */
+export interface Place {
+  /** Linear address of its first byte. */
+  readonly code: number;
+  /** Of the table of computed jumps. */
+  readonly jumpTable: number;
+  /** At ring 0, with the pages of WINDOW. */
+  readonly isKernel: boolean;
+}
+
+/** Random choices for a program at a place. */
+class ProgramRandom extends Random {
+  readonly place: Place;
+
+  constructor(seed: number, place: Place) {
+    super(seed);
+    this.place = place;
+  }
+}
+
 const FUEL = 14;
 const BASE = 15;
 /** Registers that random instructions may change. */
@@ -38,8 +58,13 @@ export const INTERRUPT_VECTOR = 0x40;
 export const HANDLERS = CODE - 0x800;
 const JUMP_TABLE = DATA + 0x8000;
 const TABLE_ENTRIES = 4;
+/** Linear addresses of small pages whose entries programs change, and of the entries. */
+export const WINDOW = 0x40_0000;
+export const WINDOW_PAGES = 4;
+export const WINDOW_TABLE = 0x30_0000;
+const IN_KERNEL: Place = { code: CODE, jumpTable: JUMP_TABLE, isKernel: true };
 
-type Emitter = (random: Random) => number[];
+type Emitter = (random: ProgramRandom) => number[];
 
 const rex = (wide: boolean, reg: number, index: number, rm: number): number =>
   0x40 | (wide ? 8 : 0) | ((reg >> 3) << 2) | ((index >> 3) << 1) | (rm >> 3);
@@ -53,15 +78,19 @@ interface Operand {
 
 const register = (rm: number, reg: number): Operand => ({ rm, index: 0, tail: [0xc0 | ((reg & 7) << 3) | (rm & 7)] });
 
-/** [R15 + disp], now and then with a scaled index that is masked first, or across a page boundary. */
-function memory(random: Random, reg: number): Operand {
+/** [R15 + disp], or in the window; now and then across a page boundary. */
+function memory(random: ProgramRandom, reg: number): Operand {
   const field = (reg & 7) << 3;
+  if (random.place.isKernel && random.chance(1, 8)) {
+    const address = WINDOW + random.below(WINDOW_PAGES * 4096 - 16);
+    return { rm: 4, index: 0, tail: [field | 4, 0x25, ...le32(address)] };
+  }
   if (random.chance(1, 3)) return { rm: BASE, index: 0, tail: [0x40 | field | (BASE & 7), random.below(128)] };
   const displacement = random.chance(1, 8) ? 4096 - random.below(9) : random.below(0x4000);
   return { rm: BASE, index: 0, tail: [0x80 | field | (BASE & 7), ...le32(displacement)] };
 }
 
-const either = (random: Random, reg: number): Operand =>
+const either = (random: ProgramRandom, reg: number): Operand =>
   random.chance(2, 3) ? register(random.pick(FREE), reg) : memory(random, reg);
 
 /** An instruction with ModRM at a random operand size. */
@@ -140,12 +169,17 @@ const highByte: Emitter = (random) => [
   0xc0 | (random.below(8) << 3) | random.pick([0, 1, 2, 3, 5, 6, 7]),
 ];
 const flags: Emitter = (random) => random.pick([[0x9e], [0x9f], [0xf5], [0xf8], [0xf9], [0xfc]]);
+/** With a displacement that is a multiple of 16. */
+function aligned(tail: readonly number[]): number[] {
+  if (tail.length === 1) return [...tail];
+  const low = tail.length === 2 ? 1 : tail.length - 4;
+  return tail.map((byte, at) => (at === low ? byte & (low === 1 && tail.length === 2 ? 0x70 : 0xf0) : byte));
+}
+
 const vector: Emitter = (random) => {
   const opcode = random.pick([0xfe, 0xd4, 0xef, 0xdb, 0xeb, 0x6f, 0x62, 0xf4, 0x76, 0x66]);
   const rm = random.chance(1, 2) ? register(random.below(16), random.below(16)) : memory(random, random.below(8));
-  const aligned = rm.tail.length === 5 ? [rm.tail[0]!, rm.tail[1]! & 0xf0, rm.tail[2]! & 0x1f, 0, 0] : undefined;
-  const tail = aligned ?? (rm.tail.length === 2 ? [rm.tail[0]!, rm.tail[1]! & 0x70] : rm.tail);
-  return [0x66, rex(false, 0, rm.index, rm.rm), 0x0f, opcode, ...tail];
+  return [0x66, rex(false, 0, rm.index, rm.rm), 0x0f, opcode, ...aligned(rm.tail)];
 };
 /** On MMX registers, now and then EMMS or a push onto the x87 stack that they lie in. */
 const mmx: Emitter = (random) => {
@@ -166,6 +200,14 @@ const scalarDouble: Emitter = (random) => [
   0xc0 | random.below(64),
 ];
 const reloadCr3: Emitter = () => [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8];
+/** XOR QWORD [entry], a bit that says present, writable, accessed or dirty, or which frame; INVLPG [page], or a reload of CR3. */
+const remap: Emitter = (random) => {
+  const page = random.below(WINDOW_PAGES);
+  const change = random.pick([1, 2, 0x20, 0x40, 0x1000, 0x2000]);
+  const entry = [0x48, 0x81, 0x34, 0x25, ...le32(WINDOW_TABLE + 8 * page), ...le32(change)];
+  const drop = [0x0f, 0x01, 0x3c, 0x25, ...le32(WINDOW + 4096 * page)];
+  return [...entry, ...(random.chance(1, 3) ? reloadCr3(random) : drop)];
+};
 
 const ORDINARY: readonly Emitter[] = [
   ...[alu, alu, alu, aluImmediate, aluImmediate, shift, unary, move, move, move, twoByte, twoByte],
@@ -178,14 +220,16 @@ export class RandomProgram {
   readonly data: Uint8Array;
   /** RIPs of the computed jumps' targets. */
   readonly table: number[] = [];
-  readonly #random: Random;
+  readonly #random: ProgramRandom;
+  readonly #place: Place;
   readonly #fixups: { at: number; block: number }[] = [];
   readonly #starts: number[] = [];
   /** Offsets of immediate bytes that programs may overwrite. */
   readonly #immediates: number[] = [];
 
-  constructor(seed: number) {
-    this.#random = new Random(seed);
+  constructor(seed: number, place = IN_KERNEL) {
+    this.#place = place;
+    this.#random = new ProgramRandom(seed, place);
     this.data = Uint8Array.from({ length: 0x5000 }, () => this.#random.below(256));
     const blocks = 2 + this.#random.below(8);
     for (let block = 0; block < blocks; block++) this.#block(block, blocks);
@@ -193,7 +237,7 @@ export class RandomProgram {
     this.code.push(0xf4);
     for (const { at, block } of this.#fixups) this.#patch(at, this.#starts[block]!);
     for (let entry = 0; entry < TABLE_ENTRIES; entry++)
-      this.table.push(CODE + this.#starts[this.#random.below(blocks)]!);
+      this.table.push(place.code + this.#starts[this.#random.below(blocks)]!);
   }
 
   #block(number: number, count: number): void {
@@ -205,8 +249,8 @@ export class RandomProgram {
     if (random.chance(1, 20)) this.#jumpToPageEnd();
     for (let left = 1 + random.below(10); left > 0; left--) this.code.push(...random.pick(ORDINARY)(random));
     if (random.chance(1, 6)) this.#overwritable();
-    if (random.chance(1, 25)) this.code.push(...reloadCr3(random));
-    if (random.chance(1, 40)) this.#fault();
+    if (this.#place.isKernel && random.chance(1, 12)) this.code.push(...random.pick([reloadCr3, remap, remap])(random));
+    if (random.chance(1, 25)) this.#fault();
     this.#ending(number, count);
   }
 
@@ -222,7 +266,7 @@ export class RandomProgram {
         break;
       case 2:
         // AND EAX, 3; JMP [RAX*8 + JUMP_TABLE].
-        this.code.push(0x83, 0xe0, 3, 0xff, 0x24, 0xc5, ...le32(JUMP_TABLE));
+        this.code.push(0x83, 0xe0, 3, 0xff, 0x24, 0xc5, ...le32(this.#place.jumpTable));
         break;
       case 3:
         this.#jump([0x0f, 0x80 + random.below(16)], number);
@@ -243,7 +287,7 @@ export class RandomProgram {
   #overwritable(): void {
     this.code.push(0xb8, ...le32(this.#random.below(2 ** 31)));
     this.#immediates.push(this.code.length - 4);
-    const address = CODE + this.#random.pick(this.#immediates);
+    const address = this.#place.code + this.#random.pick(this.#immediates);
     this.code.push(0x88, 0x0c, 0x25, ...le32(address));
   }
 

@@ -3,7 +3,18 @@ import type { CpuBus } from '../../src/cpu/bus.ts';
 import type { Cpu, CpuOptions } from '../../src/cpu/cpu.ts';
 import { X87_REGISTERS } from '../../src/cpu/layout.ts';
 import { CODE, DATA, emptyBus, enterLongMode, longModeCpu } from './long-mode.ts';
-import { BASE, FUEL, HANDLERS, INTERRUPT_VECTOR, JUMP_TABLE, Random, RandomProgram } from './random-programs.ts';
+import {
+  BASE,
+  FUEL,
+  HANDLERS,
+  INTERRUPT_VECTOR,
+  JUMP_TABLE,
+  Random,
+  RandomProgram,
+  WINDOW,
+  WINDOW_PAGES,
+  WINDOW_TABLE,
+} from './random-programs.ts';
 
 const IDT = DATA + 0x10000;
 const RUN_LIMIT = 60_000;
@@ -11,11 +22,33 @@ const RUN_LIMIT = 60_000;
 const COMPARED = [
   [0, CODE + 0x10000],
   [DATA, DATA + 0x12000],
+  [WINDOW_TABLE, WINDOW_TABLE + 0x1000],
 ] as const;
 
-/** HLT for exceptions; PUSH RAX, ADD QWORD [R15+0x3f00], 1, POP RAX, IRETQ for interrupts. */
-const EXCEPTION_HANDLER = [0xf4];
+/** Exceptions of a vector, whose stubs are so many bytes. */
+const STUB_BYTES = 0x34;
+const EXCEPTIONS = 32;
+const WITH_ERROR_CODE = [8, 10, 11, 12, 13, 14, 17];
+/** PUSH RAX, ADD QWORD [R15+0x3f00], 1, POP RAX, IRETQ. */
 const INTERRUPT_HANDLER = [0x50, 0x49, 0x83, 0x87, 0, 0x3f, 0, 0, 1, 0x58, 0x48, 0xcf];
+const INTERRUPT_STUB = HANDLERS + EXCEPTIONS * STUB_BYTES;
+/** A quadword that takes in each exception's vector, CR2, RIP and error code, in their order. */
+const SEQUENCE = [0x08, 0x3f, 0, 0];
+const CODE_BYTES = [CODE & 0xff, (CODE >> 8) & 0xff, CODE >> 16, 0];
+
+/** Notes the exception in SEQUENCE and begins the program again, with the fuel that is left. */
+function exceptionHandler(vector: number): number[] {
+  const addRax = [0x49, 0x01, 0x87, ...SEQUENCE];
+  const noted = WITH_ERROR_CODE.includes(vector) ? [[0x58], addRax] : [];
+  return [
+    ...[0x49, 0xc1, 0x87, ...SEQUENCE, 7], // rol qword [sequence], 7
+    ...[0x49, 0x83, 0xb7, ...SEQUENCE, vector], // xor qword [sequence], vector
+    ...noted.flat(), // pop rax; add [sequence], rax
+    ...[0x0f, 0x20, 0xd0, ...addRax], // mov rax, cr2; add [sequence], rax
+    ...[0x58, ...addRax, 0x68, ...CODE_BYTES], // pop rax; add [sequence], rax; push CODE
+    ...[0x48, 0xcf], // iretq
+  ];
+}
 
 /** A processor to compare, used for one program after the other, and a way to raise an interrupt. */
 class Subject {
@@ -52,8 +85,11 @@ function writeProgram(cpu: Cpu, program: RandomProgram, seed: number): void {
   const { state } = cpu;
   const words = new DataView(state.guestRam.buffer, state.guestRam.byteOffset);
   state.guestRam.set(program.data, DATA);
-  state.guestRam.set(EXCEPTION_HANDLER, HANDLERS);
-  state.guestRam.set(INTERRUPT_HANDLER, HANDLERS + 16);
+  for (let vector = 0; vector < EXCEPTIONS; vector++) {
+    state.guestRam.set(exceptionHandler(vector), HANDLERS + vector * STUB_BYTES);
+  }
+  state.guestRam.set(INTERRUPT_HANDLER, INTERRUPT_STUB);
+  mapWindow(words, new Random(seed ^ 0x1b873593));
   program.table.forEach((rip, entry) => {
     words.setBigUint64(JUMP_TABLE + entry * 8, BigInt(rip), true);
   });
@@ -63,7 +99,9 @@ function writeProgram(cpu: Cpu, program: RandomProgram, seed: number): void {
   state.set('gdtrLimit', 0x17);
   words.setBigUint64(IDT + 0x1000 + 16, 0x00cf93000000ffffn, true);
   for (let vector = 0; vector < 256; vector++) {
-    const handler = BigInt(vector === INTERRUPT_VECTOR ? HANDLERS + 16 : HANDLERS);
+    const handler = BigInt(
+      vector === INTERRUPT_VECTOR ? INTERRUPT_STUB : HANDLERS + (vector % EXCEPTIONS) * STUB_BYTES,
+    );
     words.setBigUint64(
       IDT + vector * 16,
       (handler & 0xffffn) | (8n << 16n) | (0x8e00n << 32n) | ((handler >> 16n) << 48n),
@@ -81,6 +119,16 @@ function writeProgram(cpu: Cpu, program: RandomProgram, seed: number): void {
   state.setGpr(FUEL, BigInt(100 + random.below(500)));
   state.rflags = 0x202;
   cpu.refresh();
+}
+
+/** Small pages of the window over pages of the data, some of them absent or read-only. */
+function mapWindow(words: DataView, random: Random): void {
+  const directory = 0x3000 + 8 * (WINDOW >> 21);
+  words.setBigUint64(directory, BigInt(WINDOW_TABLE) | 3n, true);
+  for (let page = 0; page < 512; page++) {
+    const rights = page < WINDOW_PAGES ? random.pick([3, 3, 3, 1, 0]) : 0;
+    words.setBigUint64(WINDOW_TABLE + 8 * page, BigInt(DATA + 4096 * random.below(4)) | BigInt(rights), true);
+  }
 }
 
 /** Registers, counts and the fault address, as text. */

@@ -327,7 +327,9 @@ export class RegionEmitter {
     const code = this.#code;
     if (block.ending === 'jump') {
       const { resumes } = block.instructions.at(-1)!.translatable;
-      if (resumes) code.i32(0).get(this.#budget).store('i32', 32, FIELDS.resumeTicks.address);
+      if (resumes) {
+        code.i32(0).get(this.#budget).i32(this.reach).op('i32.add').store('i32', 32, FIELDS.resumeTicks.address);
+      }
       this.#chooseTarget(number, block.candidates);
       this.#leaveByJump(number);
     } else if (block.taken === undefined) {
