@@ -173,7 +173,7 @@ export class Translator {
     if (this.#samples.size >= SAMPLE_LIMIT) this.#samples.clear();
     const count = (this.#samples.get(record) ?? 0) + 1;
     this.#samples.set(record, count);
-    if (count < this.options.threshold) return;
+    if (count < this.options.threshold || (!this.isEager && this.#isAwaited(record))) return;
     this.#samples.delete(record);
     this.#enqueue(page, record);
   }
@@ -218,7 +218,9 @@ export class Translator {
       if (site.isComputed) this.#builder.observe(site.record, this.#sites.target(site));
       exits.set(site.entry, Math.max(exits.get(site.entry) ?? 0, this.#sites.count(site)));
     }
-    for (const [entry, count] of exits) this.#grow(this.#byEntry.get(entry)!, count);
+    const left = [...exits].map(([entry, count]) => ({ installed: this.#byEntry.get(entry)!, count }));
+    left.sort((a, b) => b.installed.region.instructions - a.installed.region.instructions);
+    for (const { installed, count } of left) this.#grow(installed, count);
     if (mxcsrIsSettled(this.#state)) this.#settle();
     for (const record of this.#leftToInterpreter.review(this.options.manyExits, this.#cache.records))
       this.#resumeBehind(record);
@@ -250,8 +252,7 @@ export class Translator {
     const { region } = installed;
     const { entry } = region;
     const growths = this.#growths.get(entry) ?? 0;
-    const isQueued = this.#queue.some((each) => each.entry === entry);
-    if (exits < installed.patience || growths >= GROWTH_LIMIT || isQueued) return;
+    if (exits < installed.patience || growths >= GROWTH_LIMIT || this.#isAwaited(entry)) return;
     const grown = this.#builder.build(region.pages[0]!, entry);
     const worth = grown === undefined ? 0 : (grown.instructions / INSTRUCTIONS_WORTH) * this.options.manyExits;
     if (grown === undefined || exits < worth || ways(grown) <= ways(region)) {
@@ -278,6 +279,11 @@ export class Translator {
         return this.#builder.build(this.#pageOf(loop) ?? page, loop, outer);
       outer.add(loop);
     }
+  }
+
+  /** A region that waits to be compiled has the record: control may not come out of it any more. */
+  #isAwaited(record: number): boolean {
+    return this.#queue.some(({ blocks }) => blocks.some((block) => block.record === record));
   }
 
   /** A region begins at the record, or will. */
