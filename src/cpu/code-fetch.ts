@@ -5,7 +5,7 @@ import type { CodePage } from './interpreter/code-page.ts';
 import type { RecordWriter } from './interpreter/record-writer.ts';
 import * as R from './interpreter/records.ts';
 import type { Templates } from './interpreter/templates.ts';
-import { ATTENTION, FIELDS, MODE, MODE_DECODE_MASK, NO_FETCH_CONTEXT, SS } from './layout.ts';
+import { FIELDS, MODE, MODE_DECODE_MASK, NO_FETCH_CONTEXT, SS } from './layout.ts';
 import type { PendingFault } from './pending-fault.ts';
 import type { CpuState } from './state.ts';
 import type { SystemUnit } from './system/system-unit.ts';
@@ -15,7 +15,6 @@ import { Vector } from './system/vectors.ts';
 const PAGE = 4096;
 const RECENT = 1024;
 const RIP_WORD = FIELDS.rip.address >> 2;
-const ATTENTION_WORD = FIELDS.attention.address >> 2;
 
 /** From RIP to decoded code: the segment's limit, the page walk of a fetch, the code cache. Faults are left pending. */
 export class CodeFetch implements CodeSource {
@@ -111,7 +110,6 @@ export class CodeFetch implements CodeSource {
    * @returns 1 when the record may be executed; 0 when control must go on at its RIP; -1, with nothing done, when only the driver can go on
    */
   renewInRun(dropped: number): -1 | 0 | 1 {
-    if (this.#state.i32[ATTENTION_WORD] !== ATTENTION.none) return -1;
     if (this.cache.renew(dropped)) return 1;
     if (this.leavesRuns) return -1;
     const { generation } = this.cache;

@@ -35,6 +35,8 @@ class Device {
   readonly #cells = new Map<number, number>();
   readonly #raises: (access: number) => boolean;
   #accesses = 0;
+  /** Called by an access that raises an interrupt. */
+  onRaise = () => {};
 
   constructor(raises: (access: number) => boolean) {
     this.#raises = raises;
@@ -46,7 +48,9 @@ class Device {
 
   #note(access: string): void {
     this.log.push(`${this.processor!.instructionCount} ${access}`);
-    if (this.#raises(this.#accesses++)) this.isPending = true;
+    if (!this.#raises(this.#accesses++)) return;
+    this.isPending = true;
+    this.onRaise();
   }
 
   bus(): CpuBus {
@@ -117,6 +121,21 @@ function outcome(create: (bus: CpuBus) => Processor, code: readonly number[], ra
 }
 
 describe.each(engines)('a device access in the %s', (_, create) => {
+  it('that changes the next instruction and raises an interrupt is followed by the interrupt', () => {
+    // mov ecx, 3; l: mov [rbx], eax; add edx, 1; dec ecx; jnz l
+    const code = [0xb9, 3, 0, 0, 0, 0x89, 0x03, 0x81, 0xc2, 1, 0, 0, 0, 0xff, 0xc9, 0x75, 0xf4];
+    const constant = CODE + 9;
+    const { processor, device } = prepared(create, code, (access) => access === 1);
+    processor.state.setGpr(2, 0n);
+    device.onRaise = () => {
+      processor.state.guestRam[constant] = 0x10;
+      if (processor instanceof Cpu) processor.invalidateCode(constant, 1);
+    };
+    while (processor.run(200_000).reason === 'stop');
+    expect(device.log.filter((line) => line.includes('interrupt'))).toEqual(['6 interrupt at 65543, flags 514']);
+    expect(processor.state.gpr(2)).toBe(0x21n);
+  });
+
   it('sees the instructions before its own as retired', () => {
     // nop; mov [rbx], eax; nop; mov ecx, [rbx + 4]; add [rbx + 8], ecx
     const code = [0x90, 0x89, 0x03, 0x90, 0x8b, 0x4b, 0x04, 0x01, 0x4b, 0x08];
