@@ -46,6 +46,7 @@ export const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
     'cpu/translator-mxcsr',
     'cpu/translator-sse',
     'cpu/translator-stops',
+    'oracle/native-programs',
     'system/engines',
   ],
   'executes each instruction once and then overwrites it, and such pages are never translated': [

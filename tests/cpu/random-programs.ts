@@ -37,6 +37,8 @@ export interface Place {
   readonly jumpTable: number;
   /** At ring 0, with the pages of WINDOW. */
   readonly isKernel: boolean;
+  /** An ordinary instruction, and what has to follow it there. */
+  readonly settle?: (instruction: number[]) => number[];
 }
 
 /** Random choices for a program at a place. */
@@ -234,7 +236,7 @@ export class RandomProgram {
     const blocks = 2 + this.#random.below(8);
     for (let block = 0; block < blocks; block++) this.#block(block, blocks);
     this.#starts.push(this.code.length);
-    this.code.push(0xf4);
+    if (place.isKernel) this.code.push(0xf4);
     for (const { at, block } of this.#fixups) this.#patch(at, this.#starts[block]!);
     for (let entry = 0; entry < TABLE_ENTRIES; entry++)
       this.table.push(place.code + this.#starts[this.#random.below(blocks)]!);
@@ -246,12 +248,17 @@ export class RandomProgram {
     // Fuel: DEC R14; JS to the end.
     this.code.push(0x49, 0xff, 0xce);
     this.#jump([0x0f, 0x88], count);
-    if (random.chance(1, 20)) this.#jumpToPageEnd();
-    for (let left = 1 + random.below(10); left > 0; left--) this.code.push(...random.pick(ORDINARY)(random));
+    if (this.#place.isKernel && random.chance(1, 20)) this.#jumpToPageEnd();
+    for (let left = 1 + random.below(10); left > 0; left--) this.code.push(...this.#ordinary());
     if (random.chance(1, 6)) this.#overwritable();
     if (this.#place.isKernel && random.chance(1, 12)) this.code.push(...random.pick([reloadCr3, remap, remap])(random));
     if (random.chance(1, 25)) this.#fault();
     this.#ending(number, count);
+  }
+
+  #ordinary(): number[] {
+    const instruction = this.#random.pick(ORDINARY)(this.#random);
+    return this.#place.settle?.(instruction) ?? instruction;
   }
 
   #ending(number: number, count: number): void {
@@ -278,8 +285,7 @@ export class RandomProgram {
 
   /** CALL of a short function that stands right behind a jump over it. */
   #call(): void {
-    const random = this.#random;
-    const body = [...random.pick(ORDINARY)(random), ...random.pick(ORDINARY)(random), 0xc3];
+    const body = [...this.#ordinary(), ...this.#ordinary(), 0xc3];
     this.code.push(0xe8, ...le32(5), 0xe9, ...le32(body.length), ...body);
   }
 

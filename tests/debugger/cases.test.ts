@@ -53,7 +53,7 @@ describe('instruction cases', () => {
     ['code=90 at=20000000', 'at=20000000 is outside the code page, 10000000 to 10000fff'],
     ['code=90 m=20003fff:0102', 'm=20003fff is outside the data pages, 20000000 to 20003fff'],
     ['code=90 mxcsr=12345', 'mxcsr=12345 does not fit in 16 bits'],
-    [`code=${'90'.repeat(49)}`, 'code has 49 bytes: at most 48 are executed'],
+    [`code=${'90'.repeat(2049)}`, 'code has 2049 bytes: at most 2048 are executed'],
   ])('refuses "%s" in a sentence', (line, sentence) => {
     expect(() => parseCase(line.split(' '))).toThrow(new CaseError(sentence));
   });

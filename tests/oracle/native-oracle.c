@@ -3,7 +3,7 @@
  *
  * Input fields, separated by spaces, all numbers hexadecimal without 0x:
  *   id=N            decimal tag, echoed
- *   code=HEX        1 to 48 instruction bytes (one or several instructions)
+ *   code=HEX        1 to 2048 instruction bytes (one or several instructions)
  *   at=A            address of the first byte, default 10000800 (code page 10000000-10000fff; 10001000 is unmapped)
  *   rax= .. r15=    default 0, rsp=20001000
  *   fl=             status flags, DF and AC; default 202
@@ -65,7 +65,7 @@ enum {
   READ_ONLY_BYTES = 0x1000,
   SIGNAL_STACK_BYTES = 1 << 18,
   BATCH = 256,
-  MAX_CODE = 48,
+  MAX_CODE = 2048,
   MAX_STORES = 8,
   MAX_CHANGES = 16,
   MAX_CHANGE_BYTES = 128,

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { COMMAND_LINE } from './promises/command-line.ts';
 import { COMPILER } from './promises/compiler.ts';
+import { ENGINES } from './promises/engines.ts';
 import type { Promised } from './promises/kept-by.ts';
 import { KERNEL } from './promises/kernel.ts';
 import { MACHINE } from './promises/machine.ts';
@@ -16,6 +17,7 @@ const tests = resolve(import.meta.dirname, '..');
 const SECTIONS: Readonly<Record<string, readonly Promised[]>> = {
   'the repository': REPOSITORY,
   'the processor': PROCESSOR,
+  'the engines': ENGINES,
   'the machine and its devices': MACHINE,
   'the compiler': COMPILER,
   'the kernel and its programs': KERNEL,

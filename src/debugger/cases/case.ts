@@ -21,7 +21,7 @@ export const CaseMemory = {
   DEFAULT_START: 0x1000_0800,
 } as const;
 
-const MAX_CODE_BYTES = 48;
+const MAX_CODE_BYTES = 2048;
 const DEFAULT_STACK = 0x2000_1000n;
 const DEFAULT_MXCSR = 0x1f80;
 const DEFAULT_X87_CONTROL = 0x37f;
