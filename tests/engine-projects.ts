@@ -43,6 +43,7 @@ export const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
     'cpu/translator-capacity',
     'cpu/translator-denormals',
     'cpu/translator-growth',
+    'cpu/translator-resumption',
     'cpu/translator-mxcsr',
     'cpu/translator-sse',
     'cpu/translator-stops',

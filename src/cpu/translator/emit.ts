@@ -327,9 +327,7 @@ export class RegionEmitter {
     const code = this.#code;
     if (block.ending === 'jump') {
       const { resumes } = block.instructions.at(-1)!.translatable;
-      if (resumes) {
-        code.i32(0).get(this.#budget).i32(this.reach).op('i32.add').store('i32', 32, FIELDS.resumeTicks.address);
-      }
+      if (resumes) this.#noteResumption();
       this.#chooseTarget(number, block.candidates);
       this.#leaveByJump(number);
     } else if (block.taken === undefined) {
@@ -343,6 +341,13 @@ export class RegionEmitter {
       this.#goTo(number, block.next);
       code.end();
     }
+  }
+
+  /** Behind an IRET: the ticks that are left, of which the budget lacks what is held back for the region's reach. */
+  #noteResumption(): void {
+    const code = this.#code.i32(0).get(this.#budget).i32(this.reach).op('i32.add');
+    code.i32(0).load('i32', 32, FIELDS.overrun.address).op('i32.sub');
+    code.store('i32', 32, FIELDS.resumeTicks.address);
   }
 
   /** Goes to the candidate that the jump's target is, by bisection; falls through when it is none. @param candidates by RIP */
