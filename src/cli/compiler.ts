@@ -29,10 +29,10 @@ async function load(): Promise<LoadedCompiler> {
 }
 
 function loadScript(file: string): LoadedCompiler {
-  const source = readFileSync(file, 'utf8');
+  const source = readFileSync(file);
   const stored = new StoredBytecode(`${file}.bytecode`, source);
   const cachedData = stored.read();
-  const script = new Script(source, { filename: file, ...(cachedData && { cachedData }) });
+  const script = new Script(source.toString(), { filename: file, ...(cachedData && { cachedData }) });
   let kept = cachedData !== undefined && script.cachedDataRejected === false;
   const { compile, formatDiagnostic } = script.runInThisContext() as Compiler;
   const keepBytecode = (): void => {
@@ -47,7 +47,7 @@ class StoredBytecode {
   readonly #path: string;
   readonly #hash: Buffer;
 
-  constructor(path: string, source: string) {
+  constructor(path: string, source: Buffer) {
     this.#path = path;
     this.#hash = createHash('sha1').update(source).digest();
   }
