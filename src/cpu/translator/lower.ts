@@ -2,7 +2,6 @@ import * as R from '../interpreter/records.ts';
 import {
   FIELDS,
   FLAT_SEGMENT,
-  GPR,
   SEGMENT_BASE,
   SEGMENT_BYTES,
   SEGMENTS,
@@ -11,7 +10,6 @@ import {
   SPANS_CHANGED,
   ZERO_SLOT,
 } from '../layout.ts';
-import { RBP, RSP } from '../semantics/context.ts';
 import { conditionAfter, statusFlagsAfter } from '../semantics/flags.ts';
 import { type If, ProgramLowering } from '../semantics/lowering.ts';
 import type {
@@ -28,56 +26,14 @@ import type {
 import { denormal, SETTLED } from '../semantics/sse-guards.ts';
 import { LANES } from '../semantics/sse-lanes.ts';
 import type { CpuState } from '../state.ts';
-import type { Code } from '../wasm/code.ts';
 import { type KnownBits, knownBits } from './known-bits.ts';
 import { isComputation } from './programs.ts';
+import { RecordOperands } from './record-operands.ts';
 import type { RegionInstruction } from './region.ts';
+import type { RegionFrame } from './region-frame.ts';
 import type { RegisterResolver } from './register-use.ts';
-import type { Swift } from './swift.ts';
+import { ScalarCopies } from './scalar-copies.ts';
 import { DOUBLES, type Parts, SINGLES, SINGLES_SHIFT } from './vector-parts.ts';
-
-/** A span, in locals for as long as the region runs. */
-export interface SpanLocals {
-  /** From its TLB. */
-  readonly offset: number;
-  readonly base: number;
-  readonly length: number;
-  readonly addend: number;
-}
-
-/** The WebAssembly locals and functions that translated instructions share. */
-export interface RegionFrame {
-  readonly code: Code;
-  /** Local of each general register in use. */
-  readonly general: readonly (number | undefined)[];
-  readonly vector: readonly (number | undefined)[];
-  readonly flagsKind: number;
-  readonly flagsA: number;
-  readonly flagsB: number;
-  readonly tlbRead: number;
-  readonly tlbWrite: number;
-  /** MXCSR, which nothing in a region changes; undefined when nothing reads it. */
-  readonly mxcsr: number | undefined;
-  /** The region is only entered while MXCSR has the SETTLED bits. */
-  readonly isSettled: boolean;
-  /** Set by an instruction that ends in a conditional branch. */
-  readonly branchTaken: number;
-  /** Set by an instruction that ends in a computed jump. */
-  readonly jumpTarget: number;
-  /** Imported functions of the interpreter: () -> i32 from the flags in memory. */
-  readonly conditions: readonly number[];
-  readonly statusFlags: number;
-  /** (linear address i64) -> i32. */
-  readonly invalidatePage: number;
-  /** The span that a group of accesses uses. */
-  span(group: string, write: boolean): SpanLocals;
-  /** Another TLB is current. */
-  reloadSpans(writes: boolean): void;
-  /** Leaves the region before the instruction being emitted. */
-  sideExit(): void;
-  /** Of the block being emitted, if it has one and that is being emitted. */
-  readonly swift: Swift;
-}
 
 /** Binds MXCSR to a local. */
 export const readsMxcsr = (statement: Statement): statement is Extract<Statement, { kind: 'readField' }> =>
@@ -110,27 +66,22 @@ export class RegionLowering extends ProgramLowering {
   readonly #frame: RegionFrame;
   readonly #state: CpuState;
   readonly #resolver: RegisterResolver;
-  #record = 0;
+  readonly #operands: RecordOperands;
   /** Stored kind of the flags before this instruction, when it is the same on every way here. */
   #flagKind: number | undefined;
   #flagsTouched = false;
   /** What is known of the program's locals. */
   readonly #known = new Map<number, KnownBits>();
   #withoutDenormals: ReadonlySet<number> = new Set();
-  /** Scalars in the lowest lanes of vector registers, where they are in locals as well. */
-  readonly #low = new Map<number, { readonly type: ValueType; readonly local: number }>();
-  /** The locals for that, by type and register. */
-  readonly #scalars = new Map<string, number>();
-  /** The program writes to no register under a condition. */
-  #writesAlways = true;
-  /** Vector registers that the program's locals are copies of. */
-  readonly #copied = new Map<number, number>();
+  readonly #scalars: ScalarCopies;
 
   constructor(frame: RegionFrame, state: CpuState, resolver: RegisterResolver) {
     super(frame.code);
     this.#frame = frame;
     this.#state = state;
     this.#resolver = resolver;
+    this.#operands = new RecordOperands(state);
+    this.#scalars = new ScalarCopies(frame.code);
   }
 
   /**
@@ -144,7 +95,7 @@ export class RegionLowering extends ProgramLowering {
     flagsAreDead: boolean,
     withoutDenormals: ReadonlySet<number>,
   ): void {
-    this.#record = record;
+    this.#operands.record = record;
     this.#flagKind = flagKind;
     this.#flagsTouched = false;
     this.bindFixed(FLAGS_A, this.#frame.flagsA);
@@ -157,7 +108,7 @@ export class RegionLowering extends ProgramLowering {
   }
 
   protected readRegister(register: RegisterReference, bits: Bits): void {
-    const { number, high } = this.#resolver.resolve(this.#record, register, 'general');
+    const { number, high } = this.#resolver.resolve(this.#operands.record, register, 'general');
     this.code.get(this.#frame.general[number]!);
     if (high) this.code.i64(8n).op('i64.shr_u');
     if (bits === 32) this.code.op('i32.wrap_i64').op('i64.extend_i32_u');
@@ -166,7 +117,7 @@ export class RegionLowering extends ProgramLowering {
 
   protected writeRegister(register: RegisterReference, bits: Bits, value: Node): void {
     const { code } = this;
-    const { number, high } = this.#resolver.resolve(this.#record, register, 'general');
+    const { number, high } = this.#resolver.resolve(this.#operands.record, register, 'general');
     const local = this.#frame.general[number]!;
     const mask = (1n << BigInt(bits)) - 1n;
     if (bits >= 32) {
@@ -187,10 +138,10 @@ export class RegionLowering extends ProgramLowering {
   }
 
   protected readVector(register: RegisterReference, type: ValueType): void {
-    const { number } = this.#resolver.resolve(this.#record, register, 'vector');
-    const low = this.#low.get(number);
-    if (low?.type === type) {
-      this.code.get(low.local);
+    const { number } = this.#resolver.resolve(this.#operands.record, register, 'vector');
+    const scalar = this.#scalars.find(number, type);
+    if (scalar !== undefined) {
+      this.code.get(scalar);
       return;
     }
     this.code.get(this.#frame.vector[number]!);
@@ -199,41 +150,13 @@ export class RegionLowering extends ProgramLowering {
 
   /** Control comes here from elsewhere too: the scalars' locals are out of date. */
   forgetScalars(): void {
-    this.#low.clear();
-  }
-
-  /** Keeps the lowest lane of a register that is being written in a local of its own, if the value shows what it is. */
-  #noteScalar(number: number, lane: number, value: Node): void {
-    const scalar = lane === 0 && this.#writesAlways ? this.#scalarIn(value) : undefined;
-    this.#low.delete(number);
-    for (const [local, source] of this.#copied) if (source === number) this.#copied.delete(local);
-    if (scalar === undefined) return;
-    const type = scalar.type as 'f32' | 'f64';
-    const key = `${type} ${number}`;
-    const local = this.#scalars.get(key) ?? this.code.local(type);
-    this.#scalars.set(key, local);
-    scalar.push();
-    this.code.set(local);
-    this.#low.set(number, { type, local });
-  }
-
-  #scalarIn(value: Node): { type: ValueType; push: () => void } | undefined {
-    if (value.type === 'f32' || value.type === 'f64') {
-      return value.kind === 'local' ? { type: value.type, push: () => this.value(value) } : undefined;
-    }
-    if (value.kind === 'local') {
-      const low = this.#low.get(this.#copied.get(value.id) ?? -1);
-      return low && { type: low.type, push: () => this.code.get(low.local) };
-    }
-    const isScalar =
-      value.kind === 'operation' && /^f(32x4|64x2)\.replace_lane$/.test(value.name) && value.lanes![0] === 0;
-    return isScalar ? this.#scalarIn(value.operands[1]!) : undefined;
+    this.#scalars.forget();
   }
 
   protected writeVector(register: RegisterReference, lane: number, value: Node): void {
-    const { number } = this.#resolver.resolve(this.#record, register, 'vector');
+    const { number } = this.#resolver.resolve(this.#operands.record, register, 'vector');
     const local = this.#frame.vector[number]!;
-    this.#noteScalar(number, lane, value);
+    this.#scalars.write(number, lane, value, (scalar) => this.value(scalar));
     if (value.type === 'v128') {
       this.value(value);
     } else {
@@ -300,13 +223,12 @@ export class RegionLowering extends ProgramLowering {
   /** What MXCSR, immediates and registers tell of bound values. */
   #learn(statements: readonly Statement[]): void {
     this.#known.clear();
-    this.#copied.clear();
-    this.#writesAlways = !statements.some((each) => each.kind === 'if' && !isComputation([each], LEAVING));
-    const immediate = () => this.#constant('immediate');
+    this.#scalars.begin(!statements.some((each) => each.kind === 'if' && !isComputation([each], LEAVING)));
+    const immediate = () => this.#operands.constant('immediate');
     for (const statement of statements) {
       if (statement.kind === 'readVector' && statement.local.type === 'v128') {
-        const { number } = this.#resolver.resolve(this.#record, statement.register, 'vector');
-        this.#copied.set(statement.local.id, number);
+        const { number } = this.#resolver.resolve(this.#operands.record, statement.register, 'vector');
+        this.#scalars.copy(statement.local.id, number);
       } else if (readsMxcsr(statement)) {
         if (this.#frame.isSettled) this.#known.set(statement.local.id, SETTLED);
       } else if (statement.kind === 'let' && statement.local.type === 'i32') {
@@ -339,28 +261,13 @@ export class RegionLowering extends ProgramLowering {
   }
 
   protected instructionValue(what: InstructionNode['what']): void {
-    this.code.i64(this.#constant(what));
-  }
-
-  #constant(what: InstructionNode['what']): bigint {
-    const { u64, u32, u8 } = this.#state;
-    const record = this.#record;
-    switch (what) {
-      case 'rip':
-        return u64[(record + R.RIP) >> 3]!;
-      case 'nextRip':
-        return u64[(record + R.RIP) >> 3]! + BigInt(u8[record + R.LENGTH]!);
-      case 'immediate2':
-        return BigInt(u32[(record + R.TARGET) >> 2]!);
-      default:
-        return u64[(record + R.IMMEDIATE) >> 3]!;
-    }
+    this.code.i64(this.#operands.constant(what));
   }
 
   protected operandAddress(access: OperandAccess | undefined): void {
     const { code } = this;
     const { u64, i32, u8 } = this.#state;
-    const record = this.#record;
+    const record = this.#operands.record;
     const displacement = u64[(record + R.DISPLACEMENT) >> 3]!;
     const isZero = (field: number) => i32[(record + field) >> 2] === ZERO_SLOT;
     let terms = 0;
@@ -390,13 +297,13 @@ export class RegionLowering extends ProgramLowering {
 
   /** Pushes a register, or the segment base, that an address field of the record names. */
   #addressSlot(field: number): void {
-    const number = this.#resolver.addressRegister(this.#record, field);
+    const number = this.#resolver.addressRegister(this.#operands.record, field);
     if (number >= 0) this.code.get(this.#frame.general[number]!);
-    else this.code.i32(0).load('i64', 64, this.#state.i32[(this.#record + field) >> 2]!);
+    else this.code.i32(0).load('i64', 64, this.#state.i32[(this.#operands.record + field) >> 2]!);
   }
 
   protected operandSegment(): void {
-    const segment = this.#state.u8[this.#record + R.SEGMENT]!;
+    const segment = this.#state.u8[this.#operands.record + R.SEGMENT]!;
     if (segment === FLAT_SEGMENT) this.code.i64(0n);
     else this.code.i32(0).load('i64', 64, SEGMENTS + segment * SEGMENT_BYTES + SEGMENT_BASE);
   }
@@ -446,7 +353,7 @@ export class RegionLowering extends ProgramLowering {
   protected override translate(address: number, bits: number, write: boolean, access: AccessKind): void {
     const { code } = this;
     const tlb = write ? this.#frame.tlbWrite : this.#frame.tlbRead;
-    const span = this.#frame.span(this.#accessGroup(access), write);
+    const span = this.#frame.span(this.#operands.group(access), write);
     code.get(address).get(span.base).op('i64.sub').get(span.length);
     if (this.#frame.swift.isOn) {
       code.op('i64.ge_u').if();
@@ -469,13 +376,13 @@ export class RegionLowering extends ProgramLowering {
 
   /** Names the spans that an instruction may use. */
   collectSpans({ record, translatable }: RegionInstruction): void {
-    this.#record = record;
+    this.#operands.record = record;
     const visit = (statements: readonly Statement[]): void => {
       for (const statement of statements) {
         if (statement.kind === 'load')
-          this.#frame.span(this.#accessGroup(statement.access), statement.place !== undefined);
+          this.#frame.span(this.#operands.group(statement.access), statement.place !== undefined);
         else if (statement.kind === 'store' && statement.place === undefined)
-          this.#frame.span(this.#accessGroup(statement.access), true);
+          this.#frame.span(this.#operands.group(statement.access), true);
         else if (statement.kind === 'if') {
           visit(statement.whenTrue);
           visit(statement.whenFalse);
@@ -483,17 +390,6 @@ export class RegionLowering extends ProgramLowering {
       }
     };
     visit(translatable.program.statements);
-  }
-
-  /** Accesses with the same name are likely to be near each other. */
-  #accessGroup(access: AccessKind): string {
-    if (access !== 'operand') return access;
-    const { i32, u8 } = this.#state;
-    const field = (offset: number) => i32[(this.#record + offset) >> 2]!;
-    const [base, index, segment] = [field(R.BASE), field(R.INDEX), u8[this.#record + R.SEGMENT]!];
-    if (index === ZERO_SLOT && (base === GPR + 8 * RSP || base === GPR + 8 * RBP)) return 'stack';
-    const region = base === ZERO_SLOT ? field(R.DISPLACEMENT) >> 16 : '';
-    return [segment, base, index, region].join();
   }
 
   protected missedLoad(): void {
