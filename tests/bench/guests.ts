@@ -33,7 +33,7 @@ function runGuest(name: VirtAddr): void {
   forEachComputeGuest((guest, passes, work) => {
     if (equals(name, guest)) measure(passes, work);
   });
-  if (equals(name, 'self-modifying')) measure(10, selfModifying);
+  if (equals(name, 'self-modifying')) measure(30, selfModifying);
   if (equals(name, 'system-calls')) measure(10, systemCalls);
   if (equals(name, 'page-faults')) measure(12, pageFaults);
 }
