@@ -60,7 +60,7 @@ export function resolvePage(space: AddressSpace, address: u64, access: u32): Res
   if (area === null || !allowsAccess(area, access)) return err(Errno.EFAULT);
   const place = findEntry(space.root, address);
   const entry = place === 0n ? 0n : mem.load64(place);
-  if (entry === 0n) return fillPage(space, area, pageFloor(address), access === Access.WRITE);
+  if (entry === 0n) return fillPage(space, area, pageFloor(address), place, access === Access.WRITE);
   if (access !== Access.WRITE || (entry & Page.WRITABLE) !== 0n) return ok(entryFrame(entry));
   return makeWritable(space, area, place, address);
 }
@@ -85,16 +85,26 @@ function growStack(space: AddressSpace, address: u64): Area | null {
   return areaAt(space.areas, start);
 }
 
-/** Gives a page that has none its frame. */
-function fillPage(space: AddressSpace, area: Area, address: u64, isWritten: boolean): Result<PhysAddr> {
+/** Gives a page that has none its frame. `known` is where its entry lies, 0 when there is no table for it yet. */
+function fillPage(
+  space: AddressSpace,
+  area: Area,
+  address: u64,
+  known: VirtAddr,
+  isWritten: boolean,
+): Result<PhysAddr> {
   const frame = frameFor(area, address, isWritten);
   if (!frame.ok) return frame;
-  const place = makeEntry(space.root, address, Page.USER);
-  if (!place.ok) {
-    releaseFrame(frame.value);
-    return err(place.error);
+  let place = known;
+  if (place === 0n) {
+    const made = makeEntry(space.root, address, Page.USER);
+    if (!made.ok) {
+      releaseFrame(frame.value);
+      return err(made.error);
+    }
+    place = made.value;
   }
-  setEntry(place.value, u64(frame.value | flagsFor(area, frame.value)));
+  setEntry(place, u64(frame.value | flagsFor(area, frame.value)));
   space.residentPages = u64(space.residentPages + 1n);
   if (area.object !== null && !isWritten) mapNeighbours(space, area, area.object, address);
   return frame;
@@ -163,7 +173,8 @@ export function populate(space: AddressSpace, area: Area, start: u64, end: u64, 
     const entry = place === 0n ? 0n : mem.load64(place);
     const isThere = entry !== 0n && (!isWritten || (entry & Page.WRITABLE) !== 0n);
     if (isThere) continue;
-    const made = entry === 0n ? fillPage(space, area, address, isWritten) : makeWritable(space, area, place, address);
+    const made =
+      entry === 0n ? fillPage(space, area, address, place, isWritten) : makeWritable(space, area, place, address);
     if (!made.ok) return address;
   }
   return end;
@@ -225,7 +236,7 @@ export function writableFrame(space: AddressSpace, address: u64): Result<PhysAdd
   const area = areaAt(space.areas, address);
   if (area === null) return err(Errno.EFAULT);
   const place = findEntry(space.root, address);
-  if (place === 0n || mem.load64(place) === 0n) return fillPage(space, area, address, true);
+  if (place === 0n || mem.load64(place) === 0n) return fillPage(space, area, address, place, true);
   return makeWritable(space, area, place, address);
 }
 
