@@ -32,7 +32,7 @@ export interface TranslatorOptions {
 }
 
 export const DEFAULT_TRANSLATOR: TranslatorOptions = {
-  threshold: 3,
+  threshold: 6,
   regionLimit: REGION_LIMIT,
   batch: 16,
   capacity: 8 << 20,
