@@ -28,6 +28,8 @@ const ENGINE_FIELDS: readonly FieldName[] = [
   'calledTicks',
   'calledRecord',
   'attention',
+  'overrun',
+  'covered',
   'devicePage',
   'transfer',
   'ramAddress',
