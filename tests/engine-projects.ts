@@ -89,7 +89,7 @@ export interface EngineProject {
  * Instructions in a region where whatever is reached is translated at once. Larger ones overlap more and take a multiple of the time;
  * tests/system/engines.test.ts has them.
  */
-const REGION_LIMITS = { hot: 30, tiny: 1 };
+const REGION_LIMITS = { hot: 20, tiny: 1 };
 
 /** The test files of each engine as vitest projects: `npx vitest run --project kernels-hot`. */
 export const ENGINE_PROJECTS: readonly EngineProject[] = Object.entries(REGION_LIMITS).flatMap(([name, regionLimit]) =>

@@ -97,8 +97,8 @@ int main(void) {
   wait_id("clone child without its option", P_ALL, 0, WEXITED | WNOHANG, child);
   printf("__WCLONE: %d\n", waitpid(-1, &status, __WCLONE) == child);
   report_status("clone child", status);
-  child = clone(leave, stack + sizeof stack, SIGUSR2, (void *)6L);
   signal(SIGUSR2, SIG_IGN);
+  child = clone(leave, stack + sizeof stack, SIGUSR2, (void *)6L);
   printf("__WALL: %d\n", waitpid(child, &status, __WALL) == child);
   report_status("clone child", status);
 
