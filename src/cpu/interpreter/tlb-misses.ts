@@ -39,7 +39,7 @@ import {
 } from '../layout.ts';
 import { Access, ENTRY_ADDRESS, Entry } from '../system/page-walk.ts';
 import { Vector } from '../system/vectors.ts';
-import type { Code } from '../wasm/code.ts';
+import type { Code, Label } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { pushHalves } from './lower.ts';
 import { EXIT } from './records.ts';
@@ -110,116 +110,155 @@ function defineEnter(module: ModuleBuilder, forgetSpans: number): number {
   });
 }
 
-/**
- * (address i64, size, write, access kind) -> host address as Imports.fill returns it: PageWalker.walk and Tlb.fill for what is usual.
- * @param general Imports.fill
- */
-function defineFill(module: ModuleBuilder, enter: number, general: number): number {
-  return module.add(['i64', 'i32', 'i32', 'i32'], ['i32'], (code) => {
-    const [address, size, write, kind] = [0, 1, 2, 3];
-    const [table, tlb, user, at, low] = [
-      code.local('i32'),
-      code.local('i32'),
-      code.local('i32'),
-      code.local('i32'),
-      code.local('i32'),
-    ];
-    const [rights, cause, writeRight, needed] = [
-      code.local('i32'),
-      code.local('i32'),
-      code.local('i32'),
-      code.local('i32'),
-    ];
-    const [entry, target] = [code.local('i64'), code.local('i64')];
+/** Emits a function (address i64, size, write, access kind) -> host address as Imports.fill returns it. */
+class FillEmitter {
+  readonly #code: Code;
+  readonly #address = 0;
+  readonly #size = 1;
+  readonly #write = 2;
+  readonly #kind = 3;
+  /** Read TLB of the ring that accesses, and whether that is ring 3. */
+  readonly #tlb: number;
+  readonly #user: number;
+  /** An entry, its host address and its low half; where it leads. */
+  readonly #entry: number;
+  readonly #at: number;
+  readonly #low: number;
+  readonly #target: number;
+  /** The bits that all entries up to now have, and those that writing asks for. */
+  readonly #rights: number;
+  readonly #writeRight: number;
+  /** Whether a fault is one of rights, as the error code has it. */
+  readonly #cause: number;
+
+  constructor(code: Code) {
+    this.#code = code;
+    [this.#tlb, this.#user] = [code.local('i32'), code.local('i32')];
+    [this.#at, this.#low] = [code.local('i32'), code.local('i32')];
+    [this.#rights, this.#writeRight, this.#cause] = [code.local('i32'), code.local('i32'), code.local('i32')];
+    [this.#entry, this.#target] = [code.local('i64'), code.local('i64')];
+  }
+
+  /** PageWalker.walk and Tlb.fill for what is usual. @param general Imports.fill */
+  emit(enter: number, general: number): void {
+    const code = this.#code;
     const rare = code.block();
     const fault = code.block();
-    load(code, 'walkTable').tee(table).op('i32.eqz').brIf(rare);
-    load(code, 'watchedPages').brIf(rare);
-    code.get(address).i64(16n).op('i64.shl').i64(16n).op('i64.shr_s').get(address).op('i64.ne').brIf(rare);
-    load(code, 'tlbRead').tee(tlb).i32(TLB_EMPTY).op('i32.eq').brIf(rare);
-    load(code, 'tlbWrite').i32(TLB_EMPTY).op('i32.eq').get(write).op('i32.and').brIf(rare);
-    code.get(tlb).i32(tlbReadAddress(MMU_USER)).op('i32.eq').set(user);
-    code.i32(Entry.USER | Entry.WRITABLE).set(rights);
+    this.#checkUsual(rare);
+    this.#walk(rare, fault);
+    this.#checkRights(fault);
+    this.#enterPage(rare, enter);
+    code.end();
+    this.#raise();
+    code.end();
+    pushHalves(code, this.#address);
+    code.get(this.#size).get(this.#write).get(this.#kind).i32(1).op('i32.shl').op('i32.or').call(general);
+  }
 
-    const targetInRam = () => {
-      code.get(entry).i64(ENTRY_ADDRESS).op('i64.and').tee(target);
-      load(code, 'memoryBytes').op('i64.extend_i32_u').op('i64.ge_u').brIf(rare);
-    };
+  #checkUsual(rare: Label): void {
+    const code = this.#code;
+    load(code, 'walkTable').op('i32.eqz').brIf(rare);
+    load(code, 'watchedPages').brIf(rare);
+    const address = this.#address;
+    code.get(address).i64(16n).op('i64.shl').i64(16n).op('i64.shr_s').get(address).op('i64.ne').brIf(rare);
+    load(code, 'tlbRead').tee(this.#tlb).i32(TLB_EMPTY).op('i32.eq').brIf(rare);
+    load(code, 'tlbWrite').i32(TLB_EMPTY).op('i32.eq').get(this.#write).op('i32.and').brIf(rare);
+    code.get(this.#tlb).i32(tlbReadAddress(MMU_USER)).op('i32.eq').set(this.#user);
+  }
+
+  /** Down to the entry of a small page; sets the accessed flags of those above. */
+  #walk(rare: Label, fault: Label): void {
+    const code = this.#code;
+    const [low, at, rights] = [this.#low, this.#at, this.#rights];
+    const table = code.local('i32');
+    load(code, 'walkTable').set(table);
+    code.i32(Entry.USER | Entry.WRITABLE).set(rights);
     for (let level = LEVELS; level > 0; level--) {
       code
         .get(table)
-        .get(address)
+        .get(this.#address)
         .i64(BigInt(9 * level))
         .op('i64.shr_u')
         .op('i32.wrap_i64');
-      code.i32(0xff8).op('i32.and').op('i32.add').tee(at).load('i64', 64).tee(entry).op('i32.wrap_i64').tee(low);
+      code.i32(0xff8).op('i32.and').op('i32.add').tee(at).load('i64', 64).tee(this.#entry).op('i32.wrap_i64').tee(low);
       code.i32(Entry.PRESENT).op('i32.and').op('i32.eqz').brIf(fault);
-      code.get(entry);
+      code.get(this.#entry);
       load(code, 'walkReserved').op('i64.and').i64(0n).op('i64.ne').brIf(rare);
       code.get(rights).get(low).op('i32.and').set(rights);
       if (level === 1) break;
       code.get(low).i32(Entry.LARGE).op('i32.and').brIf(rare);
       code.get(low).i32(Entry.ACCESSED).op('i32.and').op('i32.eqz').if();
       code.get(at).get(low).i32(Entry.ACCESSED).op('i32.or').store('i32', 32).end();
-      targetInRam();
-      code.get(target).op('i32.wrap_i64');
+      this.#findTarget(rare);
+      code.get(this.#target).op('i32.wrap_i64');
       load(code, 'ramAddress').op('i32.add').set(table);
     }
+  }
 
-    code.i32(Entry.PRESENT).set(cause).i32(Entry.WRITABLE);
-    load(code, 'walkSupervisorWrite').get(user).select().set(writeRight);
-    code.get(writeRight).i32(0).get(write).select().i32(Entry.USER).i32(0).get(user).select().op('i32.or').tee(needed);
-    code.get(rights).op('i32.and').get(needed).op('i32.ne').brIf(fault);
-    code.get(tlb).i32(tlbReadAddress(MMU_SUPERVISOR)).op('i32.eq');
-    code.get(rights).i32(Entry.USER).op('i32.and').i32(0).op('i32.ne').op('i32.and').brIf(fault);
-    targetInRam();
-    const [flags, physical, global, page] = [
-      code.local('i32'),
-      code.local('i32'),
-      code.local('i32'),
-      code.local('i64'),
-    ];
+  #findTarget(rare: Label): void {
+    const code = this.#code.get(this.#entry).i64(ENTRY_ADDRESS).op('i64.and').tee(this.#target);
+    load(code, 'memoryBytes').op('i64.extend_i32_u').op('i64.ge_u').brIf(rare);
+  }
+
+  /** As PageWalker's: SDM vol. 3A 4.6.1. */
+  #checkRights(fault: Label): void {
+    const code = this.#code;
+    const needed = code.local('i32');
+    code.i32(Entry.PRESENT).set(this.#cause).i32(Entry.WRITABLE);
+    load(code, 'walkSupervisorWrite').get(this.#user).select().set(this.#writeRight);
+    code.get(this.#writeRight).i32(0).get(this.#write).select();
+    code.i32(Entry.USER).i32(0).get(this.#user).select().op('i32.or').tee(needed);
+    code.get(this.#rights).op('i32.and').get(needed).op('i32.ne').brIf(fault);
+    code.get(this.#tlb).i32(tlbReadAddress(MMU_SUPERVISOR)).op('i32.eq');
+    code.get(this.#rights).i32(Entry.USER).op('i32.and').i32(0).op('i32.ne').op('i32.and').brIf(fault);
+  }
+
+  /** Sets the page's flags, enters it for reading, and for writing if it is ready, and returns. */
+  #enterPage(rare: Label, enter: number): void {
+    const code = this.#code;
+    const [flags, physical, global] = [code.local('i32'), code.local('i32'), code.local('i32')];
+    const page = code.local('i64');
+    this.#findTarget(rare);
     code
-      .get(low)
+      .get(this.#low)
       .i32(Entry.ACCESSED | Entry.DIRTY)
       .i32(Entry.ACCESSED)
-      .get(write)
-      .select()
-      .op('i32.or')
-      .tee(flags);
-    code.get(low).op('i32.ne').if().get(at).get(flags).store('i32', 32).end();
+      .get(this.#write)
+      .select();
+    code.op('i32.or').tee(flags).get(this.#low).op('i32.ne').if();
+    code.get(this.#at).get(flags).store('i32', 32).end();
 
-    code.get(address).i64(PAGE_MASK).op('i64.and').set(page);
-    code.get(target).op('i32.wrap_i64').set(physical);
+    code.get(this.#address).i64(PAGE_MASK).op('i64.and').set(page);
+    code.get(this.#target).op('i32.wrap_i64').set(physical);
     load(code, 'walkGlobal').get(flags).op('i32.and').set(global);
-    entryOffset(code, address).get(tlb).op('i32.add').tee(at).get(page).get(physical).get(global).call(enter);
+    entryOffset(code, this.#address).get(this.#tlb).op('i32.add').tee(this.#at);
+    code.get(page).get(physical).get(global).call(enter);
     code.get(flags).i32(Entry.DIRTY).op('i32.and').op('i32.eqz').op('i32.eqz');
-    code.get(rights).get(writeRight).op('i32.and').get(writeRight).op('i32.eq').op('i32.and').if();
-    code.get(at).i32(TLB_BYTES).op('i32.add').get(page).i64(BigInt(TLB_SLOW_CODE)).i64(0n);
+    code.get(this.#rights).get(this.#writeRight).op('i32.and').get(this.#writeRight).op('i32.eq').op('i32.and').if();
+    code.get(this.#at).i32(TLB_BYTES).op('i32.add').get(page).i64(BigInt(TLB_SLOW_CODE)).i64(0n);
     code.get(physical).i32(12).op('i32.shr_u').i32(3).op('i32.shl').load('i64', 64, CODE_GRANULES);
     code.i64(0n).op('i64.ne').select().op('i64.or').get(physical).get(global).call(enter).end();
     load(code, 'ramAddress').get(physical).op('i32.add');
-    code.get(address).op('i32.wrap_i64').i32(0xfff).op('i32.and').op('i32.add').return();
+    code.get(this.#address).op('i32.wrap_i64').i32(0xfff).op('i32.and').op('i32.add').return();
+  }
 
-    code.end();
+  /** #PF, left in the fault fields; returns. */
+  #raise(): void {
+    const code = this.#code;
     const set = (field: FieldName, push: () => Code) => {
       code.i32(0);
-      push().store(field === 'faultAddress' ? 'i64' : 'i32', FIELDS[field].width * 8, FIELDS[field].address);
+      push().store(FIELDS[field].width === 8 ? 'i64' : 'i32', FIELDS[field].width * 8, FIELDS[field].address);
     };
     set('exitReason', () => code.i32(EXIT.FAULT));
     set('faultVector', () => code.i32(Vector.PAGE_FAULT));
     set('faultHasErrorCode', () => code.i32(1));
     set('faultErrorCode', () => {
-      code.i32(Access.WRITE).i32(0).get(write).select().i32(Access.USER).i32(0).get(user).select();
-      return code.op('i32.or').get(cause).op('i32.or');
+      code.i32(Access.WRITE).i32(0).get(this.#write).select().i32(Access.USER).i32(0).get(this.#user).select();
+      return code.op('i32.or').get(this.#cause).op('i32.or');
     });
-    set('faultAddress', () => code.get(address));
+    set('faultAddress', () => code.get(this.#address));
     code.i32(0).return();
-
-    code.end();
-    pushHalves(code, address);
-    code.get(size).get(write).get(kind).i32(1).op('i32.shl').op('i32.or').call(general);
-  });
+  }
 }
 
 /**
@@ -258,6 +297,7 @@ export interface TlbMisses {
 /** @param general index of Imports.fill */
 export function defineTlbMisses(module: ModuleBuilder, general: number): TlbMisses {
   const forgetSpans = defineForgetSpans(module);
-  const fill = defineFill(module, defineEnter(module, forgetSpans), general);
+  const enter = defineEnter(module, forgetSpans);
+  const fill = module.add(['i64', 'i32', 'i32', 'i32'], ['i32'], (code) => new FillEmitter(code).emit(enter, general));
   return { fill, invalidatePage: defineInvalidatePage(module, forgetSpans) };
 }
