@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { cachedDataVersionTag } from 'node:v8';
 import { Script } from 'node:vm';
 import { replaceFile } from './replace-file.ts';
 
@@ -30,7 +31,7 @@ async function load(): Promise<LoadedCompiler> {
 
 function loadScript(file: string): LoadedCompiler {
   const source = readFileSync(file);
-  const stored = new StoredBytecode(`${file}.bytecode`, source);
+  const stored = new StoredBytecode(`${file}.${cachedDataVersionTag()}.bytecode`, source);
   const cachedData = stored.read();
   const script = new Script(source.toString(), { filename: file, ...(cachedData && { cachedData }) });
   let kept = cachedData !== undefined && script.cachedDataRejected === false;
@@ -42,7 +43,7 @@ function loadScript(file: string): LoadedCompiler {
   return { compile, formatDiagnostic, keepBytecode };
 }
 
-/** A file with the hash of a script and V8's bytecode for it; V8 itself only compares its own version, flags and the length. */
+/** A file with the hash of a script and V8's bytecode for it. Its name says for which version of V8, flags and processor. */
 class StoredBytecode {
   readonly #path: string;
   readonly #hash: Buffer;

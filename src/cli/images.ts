@@ -8,7 +8,7 @@ import { loadCompiler } from './compiler.ts';
 import { CommandError } from './failure.ts';
 import { type ProcessTime, processTime } from './process-time.ts';
 import { replaceFile } from './replace-file.ts';
-import { withCheapTierUp } from './tier-up.ts';
+import { withLateTierUp } from './tier-up.ts';
 
 /** One thing that is compiled: its file below images/, and where its source begins. */
 interface Target {
@@ -130,7 +130,7 @@ async function compileTarget(
   host: { readFile(path: string): string | undefined },
 ): Promise<Uint8Array> {
   const { compile, formatDiagnostic, keepBytecode } = await loadCompiler();
-  const { image, diagnostics } = withCheapTierUp(() => compile({ entry: target.entry, kind: target.kind, host }));
+  const { image, diagnostics } = withLateTierUp(() => compile({ entry: target.entry, kind: target.kind, host }));
   keepBytecode();
   if (image !== null) return image;
   throw new CommandError(`${target.entry} does not compile:\n\n${diagnostics.map(formatDiagnostic).join('\n')}`);

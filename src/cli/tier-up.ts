@@ -1,29 +1,20 @@
 import { setFlagsFromString } from 'node:v8';
 
-/** Bytes of bytecode that V8 inlines when it optimises a function: in one place, and in all. */
-interface InliningLimits {
-  readonly single: number;
-  readonly all: number;
-}
-
-const V8_DEFAULT: InliningLimits = { single: 460, all: 920 };
-const LOW: InliningLimits = { single: 60, all: 100 };
+/** V8's `--interrupt-budget`: bytes of bytecode that a function runs before V8 considers optimising it. */
+const V8_DEFAULT = 67_584;
+const LATE = 450_000;
 
 /**
- * Runs work that uses much code for a short time. Most of what V8 spends on optimising a function is for the functions
- * it inlines there. With less inlining it optimises as early as ever for three quarters of the processor time.
+ * Runs work that uses much code for a short time: V8 would spend a third of the processor time on optimising functions
+ * that are done before it pays. V8 looks at this budget on the main thread only, so it may change at any time. A process
+ * that was started to compile (bin/compile-process.js) has settings that are better still.
  */
-export function withCheapTierUp<T>(work: () => T): T {
-  setInliningLimits(LOW);
+export function withLateTierUp<T>(work: () => T): T {
+  if (process.execArgv.some((flag) => flag.startsWith('--max-inlined-bytecode-size'))) return work();
+  setFlagsFromString(`--interrupt-budget=${LATE}`);
   try {
     return work();
   } finally {
-    setInliningLimits(V8_DEFAULT);
+    setFlagsFromString(`--interrupt-budget=${V8_DEFAULT}`);
   }
-}
-
-/** V8 reads these whenever it optimises a function. */
-function setInliningLimits({ single, all }: InliningLimits): void {
-  setFlagsFromString(`--max-inlined-bytecode-size=${single}`);
-  setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${all}`);
 }
