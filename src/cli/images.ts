@@ -66,6 +66,7 @@ export async function buildImages(options: { readonly force?: boolean } = {}): P
     }
     built.push({ ...target, image, compiled: !fresh, done: processTime() });
   }
+  if (built.some(({ compiled }) => compiled)) (await loadCompiler()).keepBytecode();
   const programs = built.filter(({ kind }) => kind === 'user');
   const entries = programs.map(({ file, image }) => ({ name: file, data: image }));
   const initramfs = packArchive(entries);
@@ -129,9 +130,8 @@ async function compileTarget(
   target: Target,
   host: { readFile(path: string): string | undefined },
 ): Promise<Uint8Array> {
-  const { compile, formatDiagnostic, keepBytecode } = await loadCompiler();
+  const { compile, formatDiagnostic } = await loadCompiler();
   const { image, diagnostics } = withLateTierUp(() => compile({ entry: target.entry, kind: target.kind, host }));
-  keepBytecode();
   if (image !== null) return image;
   throw new CommandError(`${target.entry} does not compile:\n\n${diagnostics.map(formatDiagnostic).join('\n')}`);
 }

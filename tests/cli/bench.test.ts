@@ -178,7 +178,7 @@ describe('the report', () => {
 
   it('prints how long the kernel takes to compile, and how many cases a second are answered', () => {
     const text = formatBench(report);
-    expect(text).toContain('kernel compiled from nothing: 2.00 s of processor time, 1.50 s in all (goal: 3)\n');
+    expect(text).toContain('kernel compiled from nothing: 2.00 s of processor time, 1.50 s in all (goal: 3 in all)\n');
     expect(text).toContain('exec --cases: 40000 cases a second of processor time (goal: 20000)\n');
   });
 

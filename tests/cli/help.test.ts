@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
 import { verdigris } from './verdigris.ts';
 
-const verbs = createProgram().commands.map((command) => command.name());
+const verbs = (await createProgram()).commands.map((command) => command.name());
 
 /** The help of a verb as it is printed, its own text behind the options included. */
-function helpOf(verb: string): string {
-  const command = createProgram().commands.find((each) => each.name() === verb)!;
+async function helpOf(verb: string): Promise<string> {
+  const command = (await createProgram()).commands.find((each) => each.name() === verb)!;
   let text = '';
   command.configureOutput({
     writeOut: (piece) => {
@@ -18,8 +18,9 @@ function helpOf(verb: string): string {
   return text;
 }
 
-const examples = verbs.flatMap((verb) =>
-  [...helpOf(verb).matchAll(/^ {2}(?:echo .* \| )?(verdigris \S.*?)(?: {2,}.*)?$/gm)].map((match) => match[1]!),
+const helps = await Promise.all(verbs.map(helpOf));
+const examples = helps.flatMap((help) =>
+  [...help.matchAll(/^ {2}(?:echo .* \| )?(verdigris \S.*?)(?: {2,}.*)?$/gm)].map((match) => match[1]!),
 );
 
 /** Words as a shell would split them: quotes hold words together, redirections are the shell's. */
@@ -29,7 +30,7 @@ function wordsOf(line: string): string[] {
 }
 
 async function parse(line: string): Promise<string[]> {
-  const program = createProgram();
+  const program = await createProgram();
   const called: string[] = [];
   for (const command of program.commands as Command[]) {
     command.configureOutput({ writeErr: () => {} });
@@ -50,8 +51,8 @@ describe('the help of every verb', () => {
   });
 
   it.each(verbs)('%s: describes each option and gives examples', async (verb) => {
-    const text = helpOf(verb);
-    const command = createProgram().commands.find((each) => each.name() === verb)!;
+    const text = await helpOf(verb);
+    const command = (await createProgram()).commands.find((each) => each.name() === verb)!;
     for (const option of command.options) {
       expect(text).toContain(option.flags);
       expect(option.description.length).toBeGreaterThan(5);

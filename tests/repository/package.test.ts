@@ -76,8 +76,8 @@ describe('the README', () => {
     for (const verb of verbs) expect(readme).toMatch(new RegExp(`^\\| \`${verb}`, 'm'));
   });
 
-  it('names every option of every verb', () => {
-    for (const command of createProgram().commands) {
+  it('names every option of every verb', async () => {
+    for (const command of (await createProgram()).commands) {
       const row = new RegExp(`^\\| \`${command.name()}\\b.*$`, 'm').exec(readme)![0];
       const rows = row.includes("the machine's options of `boot`") ? row + /^\| `boot .*$/m.exec(readme)![0] : row;
       const missing = command.options.map(({ long }) => long!).filter((option) => !rows.includes(option));
