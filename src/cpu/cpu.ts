@@ -368,15 +368,10 @@ export class Cpu {
     this.#slice = (this.#slice + SLICE_STEP) % SLICE_SPREAD;
     const ticks = Math.min(SLICE - this.#slice, this.#untilSample);
     const isFar = left - MARGIN - REGION_REACH >= ticks;
-    const reason = this.#execute(record, Math.min(left - MARGIN, ticks), isFar ? REGION_REACH : 0);
+    this.#next = 0;
+    const reason = this.#execution.run(record, Math.min(left - MARGIN, ticks), 0, isFar ? REGION_REACH : 0);
     this.#untilSample -= this.instructionCount - before;
     return this.#handle(reason);
-  }
-
-  /** @returns an R.EXIT; see Execution.run */
-  #execute(record: number, ticks: number, overrun = 0): number {
-    this.#next = 0;
-    return this.#execution.run(record, ticks, 0, overrun);
   }
 
   #handle(reason: number): RunExit | undefined {

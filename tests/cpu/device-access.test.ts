@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { CpuBus } from '../../src/cpu/bus.ts';
 import { Cpu } from '../../src/cpu/cpu.ts';
-import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
 import { CODE, DATA, emptyBus, enterLongMode } from './long-mode.ts';
+import { Oracle, type Processor } from './oracle.ts';
 import { Random } from './random-programs.ts';
 
 /** Mapped, with a device in place of RAM. */
@@ -14,18 +14,6 @@ const VECTOR = 0x40;
 const STACK = CODE - 0x1000;
 const HLT = 0xf4;
 const MEMORY_BYTES = 4 << 20;
-
-/** With the two methods that put a `Cpu` into a mode. */
-class Oracle extends OracleProcessor {
-  reset(): void {
-    this.system.reset();
-  }
-  refresh(): void {
-    this.system.refresh();
-  }
-}
-
-type Processor = Cpu | Oracle;
 
 /** Device memory that logs its accesses with the instruction count, and raises an interrupt at some of them. */
 class Device {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Cpu } from '../../src/cpu/cpu.ts';
-import { OracleProcessor } from '../../src/cpu/oracle/oracle-processor.ts';
 import { CODE, DATA, emptyBus, enterLongMode } from './long-mode.ts';
+import { Oracle, type Processor } from './oracle.ts';
 
 const HLT = 0xf4;
 const IDT = 0x8000;
@@ -19,25 +19,11 @@ const REP_MOVSB = [0xf3, 0xa4];
 const REP_OUTSB = [0xf3, 0x6e];
 const STI = 0xfb;
 
-/** With the two methods that put a `Cpu` into a mode. */
-class Oracle extends OracleProcessor {
-  reset(): void {
-    this.system.reset();
-  }
-  refresh(): void {
-    this.system.refresh();
-  }
-}
-
-type Processor = Cpu | Oracle;
 const processors = [
   ['interpreter', (options) => new Cpu({ ...options, engine: 'interpreter' })],
   ['translator', (options) => new Cpu({ ...options, engine: 'translator' })],
   ['oracle', (options) => new Oracle(options)],
-] as const satisfies readonly (readonly [
-  string,
-  (options: ConstructorParameters<typeof OracleProcessor>[0]) => Processor,
-])[];
+] as const satisfies readonly (readonly [string, (options: ConstructorParameters<typeof Oracle>[0]) => Processor])[];
 
 /** A processor at the code, followed by HLT, with an interrupt of vector TIMER, whose handler halts, from a count of instructions on. */
 function prepared(
